@@ -1,0 +1,71 @@
+"""Batches: what one read of a source yields."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Any
+
+from kasparro_core.model.raw import RawPayload
+from kasparro_core.model.record import RawRecord
+from kasparro_core.model.rejection import Rejection
+
+Cursor = Mapping[str, Any]
+"""An opaque JSON object: a position that its source alone understands."""
+
+SLICE_ROWS = 10_000
+"""A payload with more items is committed in slices of this many, which share one raw_id."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decoded:
+    """What a Decoder makes of a payload: its items, and the places that could not be decoded."""
+
+    items: Sequence[RawRecord]
+    rejections: Sequence[Rejection] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class FetchFacts:
+    """How a read went. `url` never holds a secret; `bytes_fetched` counts bytes on the wire (or of the file)."""
+
+    observed_at: datetime
+    url: str | None = None
+    status: int | None = None
+    bytes_fetched: int = 0
+    requests: int = 0
+    retries: int = 0
+    throttled: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Validator:
+    """What makes the next request for the same thing conditional; written with its page's data.
+
+    `request_hash` identifies request and reading rules (not host and port); `item_count` and `next` let a paginator
+    go on after a 304 without the body.
+    """
+
+    request_hash: str
+    etag: str | None = None
+    last_modified: str | None = None
+    body_hash: str | None = None
+    item_count: int = 0
+    next: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Batch:
+    """One read: payload, items, and the cursor that holds once they are committed.
+
+    `raw` is None when nothing was received (304, unchanged file, end of a walk). `items` and `rejections` are exactly
+    what the Decoder named in `raw.decode_facts` yields for `raw.payload`.
+    """
+
+    cursor: Cursor
+    fetch: FetchFacts
+    raw: RawPayload | None = None
+    items: Sequence[RawRecord] = ()
+    rejections: Sequence[Rejection] = ()
+    validators: Sequence[Validator] = field(default=())

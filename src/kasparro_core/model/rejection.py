@@ -1,0 +1,93 @@
+"""Rejections: items that could not become records, and notes on fields that could not be understood."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+
+class Stage(StrEnum):
+    """Where an item failed. `field` marks a note: the item was kept, one value of it became null."""
+
+    DECODE = "decode"
+    NORMALIZE = "normalize"
+    STORE = "store"
+    FIELD = "field"
+
+
+class RejectionState(StrEnum):
+    """`open` until the item's key loads (`resolved`) or a person gives it up (`dropped`)."""
+
+    OPEN = "open"
+    RESOLVED = "resolved"
+    DROPPED = "dropped"
+
+
+@dataclass(frozen=True, slots=True)
+class Rejection:
+    """One refused item (or, with stage `field`, one refused value).
+
+    `code` is a short stable word ("decimal_invalid"), `path` the field ("quotes.USD.price") or "line 17", `message` a
+    sentence that says what was expected and found, `payload` the item (or value) as the source gave it: JSON values,
+    or text where it could not be decoded. `key` is the record key if it is known, so that a later load resolves it.
+    """
+
+    stage: Stage
+    code: str
+    path: str
+    message: str
+    payload: Any
+    index: int
+    key: str | None = None
+
+    @property
+    def is_note(self) -> bool:
+        """True for a field-level note, which is not counted in `rejected`."""
+        return self.stage is Stage.FIELD
+
+
+@dataclass(frozen=True, slots=True)
+class StoredRejection:
+    """A rejection as the store holds it."""
+
+    rejection_id: int
+    source: str
+    partition: str
+    run_id: int
+    raw_id: int | None
+    raw_index: int
+    stage: str
+    code: str
+    path: str
+    message: str
+    payload: str
+    state: str
+    times: int
+    first_seen_at: datetime
+    key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class RejectionQuery:
+    """Filters of a listing; newest first."""
+
+    source: str | None = None
+    state: str | None = None
+    stage: str | None = None
+    code: str | None = None
+    limit: int = 50
+
+
+def rejection_json(rejection: Rejection) -> Mapping[str, Any]:
+    """The public shape of a rejection that is not stored (preview)."""
+    return {
+        "stage": str(rejection.stage),
+        "code": rejection.code,
+        "path": rejection.path,
+        "message": rejection.message,
+        "index": rejection.index,
+        "payload": rejection.payload,
+    }

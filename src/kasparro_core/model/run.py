@@ -1,0 +1,79 @@
+"""Runs: one execution over one source, and its counters."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import NamedTuple
+
+
+class RunStatus(StrEnum):
+    """running → succeeded | unchanged | degraded | failed | interrupted. `unchanged`: success that wrote nothing."""
+
+    RUNNING = "running"
+    SUCCEEDED = "succeeded"
+    UNCHANGED = "unchanged"
+    DEGRADED = "degraded"
+    FAILED = "failed"
+    INTERRUPTED = "interrupted"
+
+
+class Trigger(StrEnum):
+    """What started a run."""
+
+    CLI = "cli"
+    SCHEDULE = "schedule"
+    API = "api"
+    REPLAY = "replay"
+    BACKFILL = "backfill"
+    RECOVERY = "recovery"
+
+
+class Counters(NamedTuple):
+    """What a run did. Always: fetched = inserted + updated + unchanged + rejected."""
+
+    fetched: int = 0
+    inserted: int = 0
+    updated: int = 0
+    unchanged: int = 0
+    rejected: int = 0
+    batches: int = 0
+    bytes_fetched: int = 0
+    requests: int = 0
+    retries: int = 0
+    throttled: int = 0
+
+    def plus(self, other: Counters) -> Counters:
+        """The sums, field by field."""
+        return Counters(*(a + b for a, b in zip(self, other, strict=True)))
+
+    @property
+    def changed_nothing(self) -> bool:
+        """True when nothing was inserted, updated or rejected."""
+        return not (self.inserted or self.updated or self.rejected)
+
+
+@dataclass(frozen=True, slots=True)
+class Run:
+    """One row of the ledger. `resumes` is the run that this one took over, if any."""
+
+    run_id: int
+    source: str
+    trigger: Trigger
+    status: RunStatus
+    started_at: datetime
+    finished_at: datetime | None = None
+    counters: Counters = Counters()
+    error_code: str | None = None
+    error: str | None = None
+    resumes: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class RunQuery:
+    """Filters of a listing of runs; newest first."""
+
+    source: str | None = None
+    status: str | None = None
+    limit: int = 50

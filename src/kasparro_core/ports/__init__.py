@@ -1,0 +1,44 @@
+"""What the core needs from the outside, as Protocols. Their docstrings are the contract; adapters do not subclass them."""
+
+from kasparro_core.ports.clock import Clock
+from kasparro_core.ports.fetch import Fetcher, FetchRequest, FetchResponse, RateRules, RetryRules
+from kasparro_core.ports.observer import Observer
+from kasparro_core.ports.ownership import Liveness, ProcessHandle
+from kasparro_core.ports.source import Decoder, ReadContext, Source
+from kasparro_core.ports.storage import (
+    CheckpointStore,
+    LeaseStore,
+    PartitionStore,
+    RawStore,
+    RecordRepository,
+    RejectionStore,
+    RunLog,
+    Store,
+    UnitOfWork,
+    ValidatorStore,
+)
+
+__all__ = [
+    "CheckpointStore",
+    "Clock",
+    "Decoder",
+    "FetchRequest",
+    "FetchResponse",
+    "Fetcher",
+    "LeaseStore",
+    "Liveness",
+    "Observer",
+    "PartitionStore",
+    "ProcessHandle",
+    "RateRules",
+    "RawStore",
+    "ReadContext",
+    "RecordRepository",
+    "RejectionStore",
+    "RetryRules",
+    "RunLog",
+    "Source",
+    "Store",
+    "UnitOfWork",
+    "ValidatorStore",
+]

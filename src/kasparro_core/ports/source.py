@@ -1,0 +1,65 @@
+"""The source ports: reading an origin, and understanding its bytes. Two things, because replay needs the second alone."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Protocol
+
+from kasparro_core.model.batch import Batch, Cursor, Decoded, Validator
+from kasparro_core.model.raw import RawPayload
+
+
+@dataclass(frozen=True, slots=True)
+class ReadContext:
+    """What a read starts from.
+
+    `cursor` is the committed position (None: never read). `validators` are this partition's remembered ones by
+    request_hash (empty with `full`). `full` ignores validators, fingerprints and incremental positions. `now` is the
+    start of the run: positions inside a run expire against it.
+    """
+
+    now: datetime
+    cursor: Cursor | None = None
+    validators: Mapping[str, Validator] = field(default_factory=dict)
+    full: bool = False
+
+
+class Source(Protocol):
+    """A configured origin. Holds no position and touches no store; may be read many times, one read at a time
+    per partition. Does its own I/O through what it was built with."""
+
+    @property
+    def name(self) -> str:
+        """The configured name."""
+        ...
+
+    async def partitions(self) -> Sequence[str]:
+        """The partitions as they are now: `("",)` for a whole, file paths of a glob, feed URLs of a list.
+
+        Raises SourceError (no file matches, OPML unreadable).
+        """
+        ...
+
+    def read(self, partition: str, context: ReadContext, /) -> AsyncIterator[Batch]:
+        """Yield batches from the position on, in order; consumed under `contextlib.aclosing`.
+
+        Each batch's cursor is the position that holds once it is committed: resuming from it yields exactly what was
+        not yet yielded (or a little again, never less). The last batch of a completed read carries the cursor that the
+        next run starts from; an item-less batch may carry just that. A cursor this source cannot read raises
+        CheckpointError; a failing origin raises SourceError after the batches before it were yielded.
+        """
+        ...
+
+
+class Decoder(Protocol):
+    """Understands the payloads of one `decode_facts["format"]`. Pure, CPU-bound, called in worker threads."""
+
+    def decode(self, raw: RawPayload, /) -> Decoded:
+        """The items of a payload, in order, each index counting from 0 in the payload, and what could not be decoded
+        (stage `decode`, with an index of its own in the same count: items + rejections = rows in).
+
+        Raises PermanentSourceError when the bytes are not what the facts say (HTML for JSON, not a feed).
+        """
+        ...

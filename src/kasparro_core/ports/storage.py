@@ -1,0 +1,307 @@
+"""The storage ports. One unit of work is one transaction; everything else hangs off it.
+
+Promises that hold for every method of every store:
+
+- Nothing is visible to others before `commit`; leaving the context without it rolls everything back.
+- Times are aware UTC with microseconds, Decimals are exact, both ways.
+- Driver errors come out as StorageError (transient or permanent) or ConflictError; programming errors as they are.
+- A unit of work belongs to one task; units of work of several tasks may be open at once (a store with one writer makes
+  them wait for one another).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from contextlib import AbstractAsyncContextManager
+from datetime import datetime
+from typing import Protocol
+
+from kasparro_core.model.batch import Cursor, Validator
+from kasparro_core.model.checkpoint import Checkpoint, Lease, PartitionState
+from kasparro_core.model.raw import BatchRead, PackedPayload, StoredRaw
+from kasparro_core.model.record import (
+    Observation,
+    PreparedRecord,
+    RecordQuery,
+    RecordVersion,
+    StoredRecord,
+    UpsertOutcome,
+)
+from kasparro_core.model.rejection import Rejection, RejectionQuery, StoredRejection
+from kasparro_core.model.run import Counters, Run, RunQuery, RunStatus, Trigger
+
+
+class RecordRepository(Protocol):
+    """The records: one row per (source, key), and their earlier versions."""
+
+    async def upsert(self, records: Sequence[PreparedRecord], observation: Observation, /) -> UpsertOutcome:
+        """Bring the records in, in the given order, any number of them.
+
+        Per record: unknown key: inserted. Same content_hash as stored: unchanged, nothing at all is written.
+        Otherwise the observations are ordered (see `supersedes` in `kasparro_core.model.order`): a newer one replaces
+        the state (updated; with history the state it replaces becomes a version, unless both come from the same
+        observed_at and raw_index, i.e. a replay); an older one becomes a version with history (updated), or changes
+        nothing (unchanged). A version that is already known (same content_hash among the record's versions) is
+        unchanged; one with the same (observed_at, raw_index) but other content is replaced (updated).
+        A key given twice is treated as two records one after the other. All records belong to observation.source.
+        """
+        ...
+
+    async def get(self, record_id: int, /) -> StoredRecord | None:
+        """One record, or None."""
+        ...
+
+    async def page(self, query: RecordQuery, /, *, after: int | None = None, limit: int = 1000) -> list[StoredRecord]:
+        """Up to `limit` matching records in ascending record_id, greater than `after`."""
+        ...
+
+    async def versions(self, record_id: int, /) -> list[RecordVersion]:
+        """Earlier versions, latest first by (occurred_at, observed_at)."""
+        ...
+
+    async def count(self, source: str | None = None, /) -> int:
+        """How many records there are (of one source)."""
+        ...
+
+
+class RawStore(Protocol):
+    """Raw payloads by content."""
+
+    async def put(self, source: str, partition: str, packed: PackedPayload, /) -> int:
+        """Store a payload, or find the same bytes with the same facts of this partition; returns its raw_id."""
+        ...
+
+    async def get(self, raw_id: int, /) -> StoredRaw | None:
+        """A payload with its exact bytes, or None."""
+        ...
+
+
+class RunLog(Protocol):
+    """The ledger of runs and of their reads."""
+
+    async def start(self, source: str, trigger: Trigger, started_at: datetime, /, *, resumes: int | None = None) -> Run:
+        """Add a running run with zero counters."""
+        ...
+
+    async def add(self, run_id: int, delta: Counters, /) -> None:
+        """Add to the counters of a running run. Raises ConflictError if the run is not running (it was taken over)."""
+        ...
+
+    async def record_read(self, read: BatchRead, /, *, counters: Counters) -> None:
+        """Note a read under (run_id, partition, seq). The same three again add their counters to the same row
+        (slices of one payload)."""
+        ...
+
+    async def finish(
+        self,
+        run_id: int,
+        status: RunStatus,
+        finished_at: datetime,
+        /,
+        *,
+        error_code: str | None = None,
+        error: str | None = None,
+    ) -> Run:
+        """Give a running run its final state. Raises ConflictError if it is not running."""
+        ...
+
+    async def get(self, run_id: int, /) -> Run | None:
+        """One run, or None."""
+        ...
+
+    async def reads(self, source: str, /, *, after: int = 0, limit: int = 500) -> list[BatchRead]:
+        """Up to `limit` reads of a source that have a raw payload and a `read_id` greater than `after`, in ascending
+        read_id, which is the order in which they were committed."""
+        ...
+
+    async def list(self, query: RunQuery, /) -> list[Run]:
+        """Runs, newest first."""
+        ...
+
+
+class CheckpointStore(Protocol):
+    """Positions, guarded by compare-and-set."""
+
+    async def get(self, source: str, partition: str, /) -> Checkpoint | None:
+        """The checkpoint, or None."""
+        ...
+
+    async def save(
+        self,
+        source: str,
+        partition: str,
+        cursor: Cursor,
+        /,
+        *,
+        expected_version: int,
+        run_id: int | None,
+        at: datetime,
+    ) -> Checkpoint:
+        """Replace the cursor if the stored version is `expected_version` (0: there is none yet).
+
+        Raises ConflictError if it is not.
+        """
+        ...
+
+    async def list(self, source: str | None = None, /) -> list[Checkpoint]:
+        """All checkpoints (of one source) by source and partition."""
+        ...
+
+
+class PartitionStore(Protocol):
+    """How each partition did last."""
+
+    async def save(self, state: PartitionState, /) -> None:
+        """Insert or replace."""
+        ...
+
+    async def list(self, source: str | None = None, /) -> list[PartitionState]:
+        """All partitions (of one source)."""
+        ...
+
+
+class RejectionStore(Protocol):
+    """Refused items and noted values."""
+
+    async def add(
+        self,
+        source: str,
+        partition: str,
+        run_id: int,
+        raw_id: int | None,
+        rejections: Sequence[Rejection],
+        at: datetime,
+        /,
+        *,
+        again: bool = True,
+    ) -> None:
+        """Keep them, any number. One that is known by (source, partition, stage, code, path, payload hash) grows
+        `times` and, if it was resolved, is open again. With `again=False` (a replay, which sees the same item and not
+        another one) a known one is left as it is."""
+        ...
+
+    async def resolve(self, source: str, keys: Sequence[str], /) -> int:
+        """Mark open rejections with one of these record keys as resolved; returns how many."""
+        ...
+
+    async def get(self, rejection_id: int, /) -> StoredRejection | None:
+        """One rejection, or None."""
+        ...
+
+    async def list(self, query: RejectionQuery, /) -> list[StoredRejection]:
+        """Rejections, newest first."""
+        ...
+
+
+class ValidatorStore(Protocol):
+    """What makes requests conditional."""
+
+    async def load(self, source: str, partition: str, /) -> Mapping[str, Validator]:
+        """All validators of a partition by request_hash."""
+        ...
+
+    async def save(self, source: str, partition: str, validators: Sequence[Validator], /) -> None:
+        """Insert or replace by request_hash."""
+        ...
+
+
+class LeaseStore(Protocol):
+    """Ownership. Expiry is judged by the database's clock, never by the caller's."""
+
+    async def get(self, source: str, partition: str, /) -> Lease | None:
+        """The lease with `expired` as the database sees it now, or None."""
+        ...
+
+    async def take(
+        self, source: str, partition: str, /, *, owner: str, ttl: float, expected_token: int
+    ) -> Lease:
+        """Make `owner` the holder for `ttl` seconds with a token one higher than `expected_token` (0: no lease row yet).
+
+        The caller has made sure that the present holder is gone. Raises ConflictError if the token moved.
+        """
+        ...
+
+    async def renew(self, lease: Lease, /, *, ttl: float) -> Lease:
+        """Check the fence and extend. Raises ConflictError if the token is no longer this lease's. An expired lease
+        that nobody took is still ours."""
+        ...
+
+    async def attach(self, lease: Lease, run_id: int, /) -> Lease:
+        """Note the run that holds the lease."""
+        ...
+
+    async def release(self, lease: Lease, /) -> None:
+        """Give it up (the row stays, expired and without run, so that tokens keep growing). No error if lost."""
+        ...
+
+
+class UnitOfWork(Protocol):
+    """One transaction. `async with store.begin() as work: ...; await work.commit()`."""
+
+    @property
+    def records(self) -> RecordRepository:
+        """Records of this transaction."""
+        ...
+
+    @property
+    def raw(self) -> RawStore:
+        """Raw payloads of this transaction."""
+        ...
+
+    @property
+    def runs(self) -> RunLog:
+        """The ledger of this transaction."""
+        ...
+
+    @property
+    def checkpoints(self) -> CheckpointStore:
+        """Positions of this transaction."""
+        ...
+
+    @property
+    def partitions(self) -> PartitionStore:
+        """Partition states of this transaction."""
+        ...
+
+    @property
+    def rejections(self) -> RejectionStore:
+        """Rejections of this transaction."""
+        ...
+
+    @property
+    def validators(self) -> ValidatorStore:
+        """Validators of this transaction."""
+        ...
+
+    @property
+    def leases(self) -> LeaseStore:
+        """Leases of this transaction."""
+        ...
+
+    async def commit(self) -> None:
+        """Make it all visible and durable, at once. Once per unit of work."""
+        ...
+
+
+class Store(Protocol):
+    """A database. Opens units of work; one instance serves a whole process."""
+
+    def begin(self, *, write: bool = True) -> AbstractAsyncContextManager[UnitOfWork]:
+        """A new transaction that rolls back unless committed. With `write=False` it only reads and blocks no writer;
+        it needs no commit."""
+        ...
+
+    async def migrate(self) -> str:
+        """Bring the schema to this version; concurrent callers are safe. Returns the schema revision.
+
+        Raises PermanentStorageError when the database is newer than the program.
+        """
+        ...
+
+    async def revision(self) -> str | None:
+        """The schema revision of the database, None when it is empty."""
+        ...
+
+    async def close(self) -> None:
+        """Close all connections. Twice is fine."""
+        ...
