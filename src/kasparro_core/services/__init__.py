@@ -1,0 +1,1 @@
+"""The flows of Kasparro, written against the ports alone."""

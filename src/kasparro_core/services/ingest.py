@@ -1,0 +1,133 @@
+"""Carry one partition from its position to its end: read, prepare and write, the three overlapping.
+
+    Source.read ──Batch──▶ prepare (worker thread) ──▶ queue of 2 ──▶ write, in order, one unit of work a slice
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncGenerator, Mapping
+from contextlib import aclosing
+
+from kasparro_core.errors import CheckpointError
+from kasparro_core.model import Checkpoint, Counters, Cursor, Run, StoredRaw
+from kasparro_core.normalize.compiler import CompiledMapping
+from kasparro_core.ports import Clock, Decoder, Observer, ReadContext, Store
+from kasparro_core.services.jobs import SourceJob
+from kasparro_core.services.lease import LeaseKeeper
+from kasparro_core.services.position import SlicePosition, slice_position
+from kasparro_core.services.prepare import PreparedBatch, Slice, prepare_batch, prepare_items
+from kasparro_core.services.writer import PartitionWriter, Place
+
+_PREFETCH = 2
+
+
+class Ingest:
+    """Ingests the partitions of one run."""
+
+    def __init__(
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        observer: Observer,
+        decoders: Mapping[str, Decoder],
+        job: SourceJob,
+        mapping: CompiledMapping,
+        run: Run,
+        lease: LeaseKeeper,
+        full: bool,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._observer = observer
+        self._decoders = decoders
+        self._job = job
+        self._mapping = mapping
+        self._run = run
+        self._lease = lease
+        self._full = full
+
+    async def partition(self, name: str) -> Counters:
+        """Read one partition from its checkpoint to its end. What is committed stays, whatever happens later.
+
+        Raises SourceError, StorageError or ConflictError.
+        """
+        checkpoint, context = await self._start(name)
+        writer = PartitionWriter(
+            store=self._store,
+            clock=self._clock,
+            observer=self._observer,
+            job=self._job,
+            run=self._run,
+            partition=name,
+            lease=self._lease,
+            checkpoint=checkpoint,
+        )
+        position = slice_position(context.cursor, self._job.name, name)
+        if position is not None:
+            context = _from(context, await self._finish_payload(writer, position, name))
+        await self._read_on(writer, name, context)
+        return writer.counters
+
+    async def _start(self, name: str) -> tuple[Checkpoint | None, ReadContext]:
+        async with self._store.begin(write=False) as work:
+            checkpoint = await work.checkpoints.get(self._job.name, name)
+            validators = {} if self._full else await work.validators.load(self._job.name, name)
+        cursor = checkpoint.cursor if checkpoint and checkpoint.cursor and not self._full else None
+        return checkpoint, ReadContext(self._run.started_at, cursor, validators, full=self._full)
+
+    async def _read_on(self, writer: PartitionWriter, name: str, context: ReadContext) -> None:
+        async with aclosing(self._prepared(name, context)) as batches:
+            async for prepared in batches:
+                await writer.write(prepared)
+
+    async def _prepared(self, name: str, context: ReadContext) -> AsyncGenerator[PreparedBatch]:
+        """Batches in order, fetched and prepared while earlier ones are written."""
+        queue: asyncio.Queue[PreparedBatch | None] = asyncio.Queue(maxsize=_PREFETCH)
+        reader = asyncio.create_task(self._fill(queue, name, context))
+        try:
+            while (prepared := await queue.get()) is not None:
+                yield prepared
+            await reader
+        finally:
+            reader.cancel()
+            await asyncio.wait([reader])
+
+    async def _fill(self, queue: asyncio.Queue[PreparedBatch | None], name: str, context: ReadContext) -> None:
+        try:
+            async with aclosing(self._job.source.read(name, context)) as batches:  # type: ignore[type-var]
+                async for batch in batches:
+                    prepared = await asyncio.to_thread(
+                        prepare_batch, batch, self._mapping, keep_raw=self._job.keep_raw
+                    )
+                    await queue.put(prepared)
+        finally:
+            await queue.put(None)
+
+    async def _finish_payload(self, writer: PartitionWriter, position: SlicePosition, name: str) -> Cursor:
+        """Write the slices of a stored payload that a dead run left, without asking the upstream again."""
+        async with self._store.begin(write=False) as work:
+            stored = await work.raw.get(position.raw_id)
+        if stored is None:
+            raise CheckpointError(
+                f"source {self._job.name!r}, partition {name!r}: the checkpoint points into raw payload "
+                f"{position.raw_id}, which is not stored any more.",
+                source=self._job.name,
+                hint="resetting the state of this partition reads it from its start.",
+            )
+        slices = await asyncio.to_thread(self._slices_from, stored, position.offset)
+        place = Place(
+            writer.next_seq(), position.raw_id, position.fetch, position.after, tuple(position.validators)
+        )
+        for number, part in enumerate(slices):
+            await writer.write_slice(part, place, packed=None, last=number == len(slices) - 1, cost=None)
+        return position.after
+
+    def _slices_from(self, stored: StoredRaw, offset: int) -> list[Slice]:
+        decoded = self._decoders[stored.raw.decode_facts["format"]].decode(stored.raw)
+        return list(prepare_items(decoded, self._mapping, start=offset))
+
+
+def _from(context: ReadContext, cursor: Cursor) -> ReadContext:
+    return ReadContext(context.now, cursor or None, context.validators, full=context.full)

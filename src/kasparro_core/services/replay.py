@@ -1,0 +1,174 @@
+"""Normalize stored raw payloads again: in the order they were read, from their bytes and decode facts alone, with the
+instants at which they were observed, without the network."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import replace
+
+from kasparro_core.errors import ConflictError, KasparroError, PermanentSourceError
+from kasparro_core.model import BatchRead, Counters, Observation, Run, RunStatus, StoredRaw, Trigger
+from kasparro_core.normalize.compiler import CompiledMapping, compile_mapping
+from kasparro_core.ports import Clock, Decoder, Observer, ProcessHandle, Store, UnitOfWork
+from kasparro_core.services.jobs import SourceJob
+from kasparro_core.services.lease import Claim, Claims, LeaseKeeper
+from kasparro_core.services.outcome import verdict
+from kasparro_core.services.prepare import Slice, prepare_items
+from kasparro_core.services.run import LEASE_TTL
+
+_PAGE = 500
+
+
+class Replayer:
+    """Replays sources for one process; owns the source while it does."""
+
+    def __init__(
+        self,
+        store: Store,
+        handle: ProcessHandle,
+        clock: Clock,
+        decoders: Mapping[str, Decoder],
+        observer: Observer,
+        *,
+        lease_ttl: float = LEASE_TTL,
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._decoders = decoders
+        self._observer = observer
+        self._ttl = lease_ttl
+        self._claims = Claims(store, handle, clock, observer, lease_ttl)
+
+    async def replay(self, job: SourceJob, *, dry_run: bool = False) -> Run:
+        """Replay everything that is stored of a source and return the finished run.
+
+        With `dry_run` every unit of work is rolled back: the counters say what each payload would change by itself.
+        Interrupted half-way, it is simply done again: it only ever moves records towards the same final state.
+        Raises PermanentSourceError for a payload that its decoder no longer understands, StorageError when the
+        database fails.
+        """
+        claim = await self._claims.claim(job.name, Trigger.REPLAY, wait=True)
+        if claim is None:  # unreachable with wait=True, which only ever returns a claim
+            raise ConflictError(f"source {job.name!r} could not be claimed")
+        keeper = LeaseKeeper(self._store, self._clock, claim.lease, self._ttl)
+        replaying = _Replay(self._store, self._decoders, job, claim.run, keeper, self._observer, dry_run=dry_run)
+        try:
+            async with keeper.beating():
+                await replaying.all()
+        except BaseException as error:
+            await asyncio.shield(self._finish(job, claim, keeper, replaying, _failed(error)))
+            raise
+        return await self._finish(job, claim, keeper, replaying, None)
+
+    async def _finish(
+        self, job: SourceJob, claim: Claim, keeper: LeaseKeeper, replaying: _Replay, failed: _Failed | None
+    ) -> Run:
+        end = failed or verdict(
+            replaying.counters, {}, 1, max_rejected=job.max_rejected, fail_rejected=job.fail_rejected
+        )
+        async with self._store.begin() as work:
+            lease = await keeper.renew_in(work)
+            run = await work.runs.finish(
+                claim.run.run_id, end[0], self._clock.now(), error_code=end[1], error=end[2]
+            )
+            await work.leases.release(lease)
+            await work.commit()
+        self._observer.run_finished(run)
+        return replace(run, counters=replaying.counters)
+
+
+_Failed = tuple[RunStatus, str | None, str | None]
+
+
+def _failed(error: BaseException) -> _Failed:
+    if isinstance(error, asyncio.CancelledError):
+        return RunStatus.INTERRUPTED, "cancelled", "stopped before it was finished"
+    code = error.code if isinstance(error, KasparroError) else "internal"
+    return RunStatus.FAILED, code, str(error)
+
+
+class _Replay:
+    """One replay under way."""
+
+    def __init__(
+        self,
+        store: Store,
+        decoders: Mapping[str, Decoder],
+        job: SourceJob,
+        run: Run,
+        lease: LeaseKeeper,
+        observer: Observer,
+        *,
+        dry_run: bool,
+    ) -> None:
+        self._store = store
+        self._decoders = decoders
+        self._job = job
+        self._mapping: CompiledMapping = compile_mapping(job.mapping)
+        self._run = run
+        self._lease = lease
+        self._observer = observer
+        self._dry_run = dry_run
+        self.counters = Counters()
+
+    async def all(self) -> None:
+        """Every read with a payload, in the order of the ledger."""
+        async for read in self._reads():
+            for part in await self._slices(read):
+                delta = await self._write(read, part)
+                self.counters = self.counters.plus(delta)
+                self._observer.batch_committed(self._run, read.partition, delta)
+
+    async def _reads(self) -> AsyncIterator[BatchRead]:
+        """Page by page, so that no read transaction stays open while the replay writes."""
+        after = 0
+        while True:
+            async with self._store.begin(write=False) as work:
+                page = await work.runs.reads(self._job.name, after=after, limit=_PAGE)
+            for read in page:
+                yield read
+            if len(page) < _PAGE:
+                return
+            after = page[-1].read_id
+
+    async def _slices(self, read: BatchRead) -> list[Slice]:
+        async with self._store.begin(write=False) as work:
+            stored = await work.raw.get(read.raw_id) if read.raw_id is not None else None
+        if stored is None:
+            raise PermanentSourceError(
+                f"source {self._job.name!r}: raw payload {read.raw_id} of run {read.run_id} is not stored any more.",
+                source=self._job.name,
+                code="raw_missing",
+            )
+        return await asyncio.to_thread(self._prepare, stored)
+
+    def _prepare(self, stored: StoredRaw) -> list[Slice]:
+        decoded = self._decoders[stored.raw.decode_facts["format"]].decode(stored.raw)
+        return list(prepare_items(decoded, self._mapping))
+
+    async def _write(self, read: BatchRead, part: Slice) -> Counters:
+        async with self._store.begin() as work:
+            renewed = await self._lease.renew_in(work)
+            delta = await self._write_items(work, read, part)
+            if self._dry_run:
+                return delta
+            await work.runs.add(self._run.run_id, delta)
+            await work.commit()
+        self._lease.renewed(renewed)
+        return delta
+
+    async def _write_items(self, work: UnitOfWork, read: BatchRead, part: Slice) -> Counters:
+        name = self._job.name
+        observation = Observation(
+            name, self._run.run_id, read.raw_id, read.observed_at, self._job.history, self._job.by_occurrence
+        )
+        outcome = await work.records.upsert(part.records, observation)
+        refused = (*part.rejections, *part.notes)
+        if refused:
+            await work.rejections.add(
+                name, read.partition, read.run_id, read.raw_id, refused, read.observed_at, again=False
+            )
+        if part.records:
+            await work.rejections.resolve(name, [prepared.record.key for prepared in part.records])
+        return Counters(part.fetched, *outcome, rejected=part.rejected, batches=1)
