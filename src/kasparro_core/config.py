@@ -88,6 +88,13 @@ class FetchOptions(Strict):
     limit: LimitOptions | None = None
     allow_private_hosts: bool = False
 
+    @model_validator(mode="after")
+    def _sendable(self) -> FetchOptions:
+        for name, value in {**self.headers, **self._secrets()[0]}.items():
+            if any(char in name + value for char in "\r\n\0"):
+                raise ValueError(f"the header {name!r} holds a line break: secrets and headers are one line")
+        return self
+
     def request(
         self, source: str, url: str, *, params: dict[str, str] | None = None, validator: Validator | None = None
     ) -> FetchRequest:

@@ -18,6 +18,11 @@ An exception outside this tree is a bug and is never retried.
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from kasparro_core.model.batch import FetchFacts
+
 
 class KasparroError(Exception):
     """Base of the tree. `code` is a short stable word for ledgers and metrics; `hint` is one sentence of advice."""
@@ -46,9 +51,11 @@ class ConfigurationError(KasparroError):
 
 
 class SourceError(KasparroError):
-    """A source could not be read. `source` is its configured name ("" when not known yet)."""
+    """A source could not be read. `source` is its configured name ("" when not known yet); `fetch` says what the
+    failed read has cost (requests, retries, bytes), where it came as far as the network."""
 
     code = "source"
+    fetch: FetchFacts | None = None
 
     def __init__(self, message: str, *, source: str = "", code: str | None = None, hint: str | None = None) -> None:
         super().__init__(message, code=code, hint=hint)

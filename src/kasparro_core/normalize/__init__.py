@@ -1,0 +1,1 @@
+"""From the items of a source to records: declarative mappings and the coercions behind them."""
