@@ -1,0 +1,133 @@
+"""Raw payloads, runs and their reads in memory."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import islice
+from operator import attrgetter
+
+from kasparro_adapters.memory.tables import PayloadRow, ReadRow, Transaction
+from kasparro_core.errors import ConflictError
+from kasparro_core.model import (
+    BatchRead,
+    Counters,
+    PackedPayload,
+    RawPayload,
+    Run,
+    RunQuery,
+    RunStatus,
+    StoredRaw,
+    Trigger,
+    unpack,
+)
+
+
+class MemoryRaw:
+    """The RawStore of a memory store."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._tx = transaction
+
+    async def put(self, source: str, partition: str, packed: PackedPayload, /) -> int:
+        """Store a payload once per (source, partition, content, facts)."""
+        identity = (source, partition, packed.content_hash, packed.facts_hash)
+        known = self._tx.payload_ids.get(identity)
+        if known is not None:
+            return known
+        raw_id = self._tx.next("payloads")
+        self._tx.payload_ids.put(identity, raw_id)
+        self._tx.payloads.put(raw_id, PayloadRow(raw_id, source, partition, packed))
+        return raw_id
+
+    async def get(self, raw_id: int, /) -> StoredRaw | None:
+        """A payload with its exact bytes, or None."""
+        row = self._tx.payloads.get(raw_id)
+        if row is None:
+            return None
+        packed = row.packed
+        raw = RawPayload(unpack(packed.codec, packed.packed), json.loads(packed.decode_facts))
+        return StoredRaw(raw_id, row.source, row.partition, packed.content_hash, raw, packed.record_count)
+
+
+class MemoryRuns:
+    """The RunLog of a memory store."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._tx = transaction
+
+    async def start(self, source: str, trigger: Trigger, started_at: datetime, /, *, resumes: int | None = None) -> Run:
+        """Add a running run."""
+        run_id = self._tx.next("runs")
+        run = Run(run_id, source, trigger, RunStatus.RUNNING, started_at.astimezone(UTC), resumes=resumes)
+        self._tx.runs.put(run_id, run)
+        return run
+
+    async def add(self, run_id: int, delta: Counters, /) -> None:
+        """Add to the counters of a running run."""
+        run = self._running(run_id)
+        self._tx.runs.put(run_id, replace(run, counters=run.counters.plus(delta)))
+
+    async def record_read(self, read: BatchRead, /, *, counters: Counters) -> None:
+        """Note a read; further slices of it add their counters."""
+        place = (read.run_id, read.partition, read.seq)
+        known = self._tx.reads.get(place)
+        if known is None:
+            read_id = self._tx.next("reads")
+            known = ReadRow(replace(read, read_id=read_id, observed_at=read.observed_at.astimezone(UTC)), Counters())
+        self._tx.reads.put(place, known._replace(counters=known.counters.plus(counters)))
+
+    async def finish(
+        self,
+        run_id: int,
+        status: RunStatus,
+        finished_at: datetime,
+        /,
+        *,
+        error_code: str | None = None,
+        error: str | None = None,
+    ) -> Run:
+        """Give a running run its final state."""
+        run = replace(
+            self._running(run_id),
+            status=status,
+            finished_at=finished_at.astimezone(UTC),
+            error_code=error_code,
+            error=error,
+        )
+        self._tx.runs.put(run_id, run)
+        return run
+
+    async def get(self, run_id: int, /) -> Run | None:
+        """One run, or None."""
+        return self._tx.runs.get(run_id)
+
+    async def reads(self, source: str, /, *, after: int = 0, limit: int = 500) -> list[BatchRead]:
+        """Reads with a payload in ascending read_id, greater than `after`."""
+        found = (
+            row.read
+            for row in self._tx.reads.rows()
+            if row.read.read_id > after and row.read.raw_id is not None and self._source(row.read.run_id) == source
+        )
+        return list(islice(found, limit))
+
+    async def list(self, query: RunQuery, /) -> list[Run]:
+        """Runs, newest first."""
+        runs = [
+            run
+            for run in self._tx.runs.rows()
+            if query.source in (None, run.source) and query.status in (None, run.status)
+        ]
+        return sorted(runs, key=attrgetter("run_id"), reverse=True)[: query.limit]
+
+    def _running(self, run_id: int) -> Run:
+        run = self._tx.runs.get(run_id)
+        if run is None or run.status is not RunStatus.RUNNING:
+            state = "does not exist" if run is None else f"is {run.status}"
+            raise ConflictError(f"run {run_id} was expected to be running, but it {state}.")
+        return run
+
+    def _source(self, run_id: int) -> str | None:
+        run = self._tx.runs.get(run_id)
+        return None if run is None else run.source

@@ -1,0 +1,167 @@
+"""The state of a memory store, and the transactions over it.
+
+A transaction reads the committed rows through its own changes and lays them over the committed ones when it is applied:
+commit and rollback cost what was changed, not what is stored. Nothing is ever deleted, so there are no tombstones.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Generic, NamedTuple, TypeVar
+
+from kasparro_core.model import (
+    BatchRead,
+    Checkpoint,
+    Counters,
+    Lease,
+    PackedPayload,
+    PartitionState,
+    Record,
+    Run,
+    StoredRejection,
+    Validator,
+)
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class SeenState(NamedTuple):
+    """One state of a record and the observation that brought it. Attributes are kept as their JSON text alone."""
+
+    record: Record
+    attributes_json: str
+    content_hash: str
+    raw_id: int | None
+    raw_index: int
+    run_id: int
+    observed_at: datetime
+
+
+class RecordRow(NamedTuple):
+    """A record: its latest state and what the store counts about it."""
+
+    record_id: int
+    state: SeenState
+    first_seen_at: datetime
+    revision: int
+    change_seq: int
+
+
+class PayloadRow(NamedTuple):
+    """A stored payload and the partition it belongs to."""
+
+    raw_id: int
+    source: str
+    partition: str
+    packed: PackedPayload
+
+
+class ReadRow(NamedTuple):
+    """A read of a run with the counters of its slices."""
+
+    read: BatchRead
+    counters: Counters
+
+
+@dataclass(slots=True)
+class State:
+    """All committed rows."""
+
+    records: dict[int, RecordRow] = field(default_factory=dict)
+    record_ids: dict[tuple[str, str], int] = field(default_factory=dict)
+    versions: dict[int, tuple[SeenState, ...]] = field(default_factory=dict)
+    payloads: dict[int, PayloadRow] = field(default_factory=dict)
+    payload_ids: dict[tuple[str, str, str, str], int] = field(default_factory=dict)
+    runs: dict[int, Run] = field(default_factory=dict)
+    reads: dict[tuple[int, str, int], ReadRow] = field(default_factory=dict)
+    checkpoints: dict[tuple[str, str], Checkpoint] = field(default_factory=dict)
+    partitions: dict[tuple[str, str], PartitionState] = field(default_factory=dict)
+    validators: dict[tuple[str, str], dict[str, Validator]] = field(default_factory=dict)
+    rejections: dict[int, StoredRejection] = field(default_factory=dict)
+    rejection_ids: dict[tuple[str, ...], int] = field(default_factory=dict)
+    rejections_by_key: dict[tuple[str, str], tuple[int, ...]] = field(default_factory=dict)
+    leases: dict[tuple[str, str], Lease] = field(default_factory=dict)
+    sequences: dict[str, int] = field(default_factory=dict)
+
+
+class Draft(Generic[K, V]):
+    """One table as a transaction sees it: the committed rows below its own changes."""
+
+    __slots__ = ("_changes", "_committed", "_writable")
+
+    def __init__(self, committed: dict[K, V], *, writable: bool) -> None:
+        self._committed = committed
+        self._changes: dict[K, V] = {}
+        self._writable = writable
+
+    def get(self, key: K) -> V | None:
+        """The row, or None."""
+        row = self._changes.get(key)
+        return self._committed.get(key) if row is None else row
+
+    def put(self, key: K, row: V) -> None:
+        """Insert or replace. Raises RuntimeError in a transaction that only reads or has ended."""
+        if not self._writable:
+            raise RuntimeError("this unit of work cannot write: it was begun with write=False, or has ended")
+        self._changes[key] = row
+
+    def rows(self) -> list[V]:
+        """All rows in the order of their first insertion."""
+        return list({**self._committed, **self._changes}.values())
+
+    def apply(self) -> None:
+        """Lay the changes over the committed rows."""
+        self._committed.update(self._changes)
+
+    def end(self) -> None:
+        """Forget the changes and refuse further ones."""
+        self._changes = {}
+        self._writable = False
+
+
+class Transaction:
+    """Drafts of all tables. Applied in one go, without an await between: nobody sees half of it."""
+
+    def __init__(self, state: State, *, writable: bool) -> None:
+        self.writable = writable
+        self.records = Draft(state.records, writable=writable)
+        self.record_ids = Draft(state.record_ids, writable=writable)
+        self.versions = Draft(state.versions, writable=writable)
+        self.payloads = Draft(state.payloads, writable=writable)
+        self.payload_ids = Draft(state.payload_ids, writable=writable)
+        self.runs = Draft(state.runs, writable=writable)
+        self.reads = Draft(state.reads, writable=writable)
+        self.checkpoints = Draft(state.checkpoints, writable=writable)
+        self.partitions = Draft(state.partitions, writable=writable)
+        self.validators = Draft(state.validators, writable=writable)
+        self.rejections = Draft(state.rejections, writable=writable)
+        self.rejection_ids = Draft(state.rejection_ids, writable=writable)
+        self.rejections_by_key = Draft(state.rejections_by_key, writable=writable)
+        self.leases = Draft(state.leases, writable=writable)
+        self.sequences = Draft(state.sequences, writable=writable)
+
+    def last(self, sequence: str) -> int:
+        """The latest number given out, 0 before the first."""
+        return self.sequences.get(sequence) or 0
+
+    def next(self, sequence: str) -> int:
+        """The next number of a sequence, from 1. A rollback takes it back, so that numbers have no gaps."""
+        number = self.last(sequence) + 1
+        self.sequences.put(sequence, number)
+        return number
+
+    def apply(self) -> None:
+        """Make all changes the committed state, and end."""
+        for draft in self._drafts():
+            draft.apply()
+        self.end()
+
+    def end(self) -> None:
+        """Drop whatever was not applied; further writes are refused."""
+        for draft in self._drafts():
+            draft.end()
+
+    def _drafts(self) -> list[Draft[object, object]]:
+        return [draft for draft in vars(self).values() if isinstance(draft, Draft)]

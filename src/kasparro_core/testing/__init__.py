@@ -1,0 +1,40 @@
+"""Contract suites: what every adapter of a port has to pass, ready to be inherited by its tests.
+
+    class TestMyStore(RecordRepositoryContract):
+        @pytest.fixture
+        async def store(self): ...
+
+Each suite says in its docstring which fixtures it needs. Tests are asynchronous (pytest-asyncio in auto mode) and use
+Hypothesis; neither is a dependency of the core, so install them (`pytest`, `pytest-asyncio`, `hypothesis`) beside it.
+Register the marker `slow`.
+"""
+
+import pytest
+
+_SUITES = ("exactness", "history", "leases", "ledger", "order", "positions", "records", "rejections", "sources", "work")
+# Before the suites are imported: their failing asserts then show values.
+pytest.register_assert_rewrite(*(f"{__name__}.{suite}" for suite in _SUITES))
+
+from kasparro_core.testing.leases import LeaseContract, ProcessHandleContract  # noqa: E402
+from kasparro_core.testing.ledger import RawStoreContract, RunLogContract  # noqa: E402
+from kasparro_core.testing.positions import CheckpointContract, PartitionContract, ValidatorContract  # noqa: E402
+from kasparro_core.testing.records import RecordRepositoryContract  # noqa: E402
+from kasparro_core.testing.rejections import RejectionContract  # noqa: E402
+from kasparro_core.testing.sources import DecoderContract, SourceContract  # noqa: E402
+from kasparro_core.testing.work import StoreContract, UnitOfWorkContract  # noqa: E402
+
+__all__ = [
+    "CheckpointContract",
+    "DecoderContract",
+    "LeaseContract",
+    "PartitionContract",
+    "ProcessHandleContract",
+    "RawStoreContract",
+    "RecordRepositoryContract",
+    "RejectionContract",
+    "RunLogContract",
+    "SourceContract",
+    "StoreContract",
+    "UnitOfWorkContract",
+    "ValidatorContract",
+]

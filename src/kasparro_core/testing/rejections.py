@@ -1,0 +1,172 @@
+"""The contract of RejectionStore."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from kasparro_core.model import Rejection, RejectionQuery, RejectionState, Stage, StoredRejection
+from kasparro_core.normalize.canonical import parse_json
+from kasparro_core.ports import Store
+from kasparro_core.testing.build import SOURCE, begin_run, later, payload, rejection
+
+
+class RejectionContract:
+    """Refused items and noted values. Needs a fixture `store`: migrated and empty."""
+
+    async def test_keeps_what_was_refused_and_why(self, store: Store) -> None:
+        """Every field of a rejection and of its observation is there; it is open and was seen once."""
+        refused = Rejection(Stage.DECODE, "row_ragged", "line 17", "expected 3 columns, found 2: ü", "a,b", 16, "k")
+        run_id = await _add(store, [refused], partition="p", second=3)
+        (stored,) = await _list(store)
+        assert (stored.source, stored.partition, stored.run_id, stored.raw_index) == (SOURCE, "p", run_id, 16)
+        assert (stored.stage, stored.code, stored.path) == ("decode", "row_ragged", "line 17")
+        assert (stored.message, stored.key) == ("expected 3 columns, found 2: ü", "k")
+        assert (stored.state, stored.times, stored.first_seen_at) == ("open", 1, later(3))
+        assert stored.raw_id is not None
+        async with store.begin(write=False) as work:
+            assert await work.rejections.get(stored.rejection_id) == stored
+            assert await work.rejections.get(999_999) is None
+
+    @pytest.mark.parametrize(
+        "value",
+        [
+            {"price": Decimal("0.1000000000000000055511151231257827"), "n": 2**70, "x": [None, True, ""]},
+            "1,057;x\n",
+            "",
+            12,
+            ["a"],
+        ],
+        ids=["object", "text", "empty", "number", "array"],
+    )
+    async def test_keeps_the_payload_as_json(self, store: Store, value: Any) -> None:
+        """The refused item or text comes back from its JSON with every digit."""
+        await _add(store, [rejection(value=value)])
+        (stored,) = await _list(store)
+        assert parse_json(stored.payload) == value
+
+    async def test_a_known_one_grows_times(self, store: Store) -> None:
+        """The same refusal again is the same row, seen once more, with its first instant."""
+        await _add(store, [rejection(1)], second=1)
+        await _add(store, [rejection(1)], second=2)
+        await _add(store, [rejection(1)], second=3)
+        (stored,) = await _list(store)
+        assert (stored.times, stored.first_seen_at) == (3, later(1))
+
+    async def test_one_that_is_given_twice_in_a_batch_grows_times(self, store: Store) -> None:
+        """Duplicates within one call are one row too."""
+        await _add(store, [rejection(1), rejection(2), rejection(1)])
+        assert sorted(stored.times for stored in await _list(store)) == [1, 2]
+
+    async def test_tells_rejections_apart_by_stage_code_path_payload_partition_and_source(self, store: Store) -> None:
+        """A difference in any of these makes another rejection; message, place and key do not."""
+        same = rejection(0)
+        different = [
+            rejection(0, stage=Stage.FIELD),
+            rejection(0, code="other"),
+            rejection(0, path="other"),
+            rejection(0, value={"n": 1}),
+        ]
+        await _add(store, [same, *different])
+        await _add(store, [same], partition="p")
+        await _add(store, [same], source="other")
+        assert [stored.times for stored in await _list(store)] == [1] * 7
+        again = Rejection(same.stage, same.code, same.path, "other words", same.payload, 99, "other key")
+        await _add(store, [again])
+        assert sorted(stored.times for stored in await _list(store)) == [1] * 6 + [2]
+
+    async def test_a_replay_leaves_a_known_one_as_it_is(self, store: Store) -> None:
+        """With again=False a known rejection keeps times and state, open or resolved; a new one is kept."""
+        await _add(store, [rejection(1, key="a"), rejection(2, key="b")])
+        await _resolve(store, ["b"])
+        before = await _list(store)
+        await _add(store, [rejection(1, key="a"), rejection(2, key="b"), rejection(3)], again=False)
+        after = await _list(store)
+        assert after[1:] == before
+        assert (after[0].times, after[0].state) == (1, "open")
+
+    async def test_resolve_closes_the_open_ones_of_these_keys(self, store: Store) -> None:
+        """All open rejections of the keys are resolved and counted, whatever their partition; others stay open."""
+        await _add(store, [rejection(1, key="a"), rejection(2, key="a"), rejection(3, key="b"), rejection(4)])
+        await _add(store, [rejection(1, key="a")], partition="p")
+        await _add(store, [rejection(1, key="a")], source="other")
+        assert await _resolve(store, ["a", "a", "unknown"]) == 3
+        assert await _states(store) == ["open", "open", "open", "resolved", "resolved", "resolved"]
+        assert await _resolve(store, ["a"]) == 0
+
+    async def test_resolve_takes_any_number_of_keys(self, store: Store) -> None:
+        """No keys, and far more keys than a statement has parameters, are both fine."""
+        await _add(store, [rejection(1, key="k39999")])
+        assert await _resolve(store, []) == 0
+        assert await _resolve(store, [f"k{n}" for n in range(40_000)]) == 1
+
+    async def test_one_that_comes_back_after_it_was_resolved_is_open_again(self, store: Store) -> None:
+        """Seen again, a resolved rejection is open, and can be resolved again."""
+        await _add(store, [rejection(1, key="a")])
+        await _resolve(store, ["a"])
+        await _add(store, [rejection(1, key="a")])
+        (stored,) = await _list(store)
+        assert (stored.state, stored.times) == (RejectionState.OPEN, 2)
+        assert await _resolve(store, ["a"]) == 1
+
+    async def test_takes_any_number(self, store: Store) -> None:
+        """Thousands of refused rows of one file are kept at once, and are known the second time."""
+        many = [rejection(n, key=f"k{n}") for n in range(12_000)]
+        await _add(store, many)
+        await _add(store, many)
+        stored = await _list(store, RejectionQuery(limit=20_000))
+        assert len(stored) == 12_000
+        assert {row.times for row in stored} == {2}
+
+    async def test_lists_newest_first(self, store: Store) -> None:
+        """The latest comes first; source, state, stage, code and limit select."""
+        await _add(store, [rejection(1, key="a"), rejection(2, code="other"), rejection(3, stage=Stage.FIELD)])
+        await _add(store, [rejection(4)], source="other")
+        await _resolve(store, ["a"])
+        assert [row.raw_index for row in await _list(store)] == [4, 3, 2, 1]
+        for query, expected in [
+            (RejectionQuery(source=SOURCE), [3, 2, 1]),
+            (RejectionQuery(state="resolved"), [1]),
+            (RejectionQuery(stage="field"), [3]),
+            (RejectionQuery(code="decimal_invalid", state="open"), [4, 3]),
+            (RejectionQuery(limit=2), [4, 3]),
+        ]:
+            assert [row.raw_index for row in await _list(store, query)] == expected
+
+
+async def _add(
+    store: Store,
+    rejections: Sequence[Rejection],
+    *,
+    source: str = SOURCE,
+    partition: str = "",
+    second: float = 0,
+    again: bool = True,
+) -> int:
+    """Add in a unit of work with a run and a payload of its own; returns the run's id."""
+    async with store.begin() as work:
+        run = await begin_run(work, source)
+        raw_id = await work.raw.put(source, partition, payload(f"{run.run_id}"))
+        at = later(second)
+        await work.rejections.add(source, partition, run.run_id, raw_id, rejections, at, again=again)
+        await work.commit()
+    return run.run_id
+
+
+async def _resolve(store: Store, keys: Sequence[str]) -> int:
+    async with store.begin() as work:
+        resolved = await work.rejections.resolve(SOURCE, keys)
+        await work.commit()
+    return resolved
+
+
+async def _list(store: Store, query: RejectionQuery | None = None) -> list[StoredRejection]:
+    async with store.begin(write=False) as work:
+        return await work.rejections.list(query or RejectionQuery())
+
+
+async def _states(store: Store) -> list[str]:
+    return sorted(stored.state for stored in await _list(store))

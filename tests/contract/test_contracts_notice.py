@@ -1,0 +1,221 @@
+"""The contract suites notice what goes wrong: each of these adapters breaks one promise, and its test fails."""
+
+from __future__ import annotations
+
+import json
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from decimal import Decimal
+
+import pytest
+from lists import ListDecoder, ListSource
+
+from kasparro_adapters.memory import MemoryStore
+from kasparro_core.model import Decoded, RawPayload, UpsertOutcome
+from kasparro_core.testing import (
+    CheckpointContract,
+    DecoderContract,
+    LeaseContract,
+    RecordRepositoryContract,
+    RejectionContract,
+    RunLogContract,
+    SourceContract,
+    UnitOfWorkContract,
+)
+
+PAGES = {"": [[{"n": 1}, "refused"], [{"n": 2}], [{"n": 3}]]}
+EXPECTED = {"": [{"n": 1}, {"n": 2}, {"n": 3}]}
+
+
+class Altered:
+    """A repository with some of its methods replaced."""
+
+    def __init__(self, inner, **methods):
+        self._inner = inner
+        vars(self).update(methods)
+
+    def __getattr__(self, name):
+        return getattr(self._inner, name)
+
+
+class AlteredStore(MemoryStore):
+    """A memory store that hands out units of work with one thing replaced."""
+
+    def __init__(self, alter):
+        super().__init__()
+        self._alter = alter
+
+    @asynccontextmanager
+    async def begin(self, *, write=True):
+        async with super().begin(write=write) as work:
+            self._alter(work)
+            yield work
+
+
+def _counts_all_as_inserted(work):
+    async def upsert(records, observation):
+        await work.records._inner.upsert(records, observation)
+        return UpsertOutcome(inserted=len(records))
+
+    work.records = Altered(work.records, upsert=upsert)
+
+
+def _lets_the_last_one_win(work):
+    async def upsert(records, observation):
+        timeless = [item._replace(record=item.record._replace(occurred_at=None)) for item in records]
+        return await work.records._inner.upsert(timeless, observation)
+
+    work.records = Altered(work.records, upsert=upsert)
+
+
+def _rounds_to_float(work):
+    async def upsert(records, observation):
+        rounded = [
+            item._replace(record=item.record._replace(value=item.record.value and Decimal(float(item.record.value))))
+            for item in records
+        ]
+        return await work.records._inner.upsert(rounded, observation)
+
+    work.records = Altered(work.records, upsert=upsert)
+
+
+def _forgets_history(work):
+    async def upsert(records, observation):
+        return await work.records._inner.upsert(records, replace(observation, history=False))
+
+    work.records = Altered(work.records, upsert=upsert)
+
+
+def _never_compares(work):
+    async def save(source, partition, cursor, *, expected_version, run_id, at):
+        stored = await work.checkpoints._inner.get(source, partition)
+        version = stored.version if stored else 0
+        return await work.checkpoints._inner.save(
+            source, partition, cursor, expected_version=version, run_id=run_id, at=at
+        )
+
+    work.checkpoints = Altered(work.checkpoints, save=save)
+
+
+def _renews_for_anybody(work):
+    async def renew(lease, *, ttl):
+        stored = await work.leases._inner.get(lease.source, lease.partition)
+        return await work.leases._inner.renew(stored, ttl=ttl)
+
+    work.leases = Altered(work.leases, renew=renew)
+
+
+def _resolves_nothing(work):
+    async def resolve(source, keys):
+        return 0
+
+    work.rejections = Altered(work.rejections, resolve=resolve)
+
+
+def _adds_to_any_run(work):
+    async def add(run_id, delta):
+        run = await work.runs.get(run_id)
+        if run is not None and run.status == "running":
+            await work.runs._inner.add(run_id, delta)
+
+    work.runs = Altered(work.runs, add=add)
+
+
+BROKEN = [
+    (_counts_all_as_inserted, RecordRepositoryContract.test_of_unchanged_content_writes_nothing_at_all),
+    (_lets_the_last_one_win, RecordRepositoryContract.test_never_replaces_a_newer_occurrence_with_an_older_one),
+    (_rounds_to_float, RecordRepositoryContract.test_compares_values_as_numbers),
+    (_forgets_history, RecordRepositoryContract.test_with_history_keeps_the_state_that_was_replaced),
+    (_never_compares, CheckpointContract.test_a_conflict_takes_the_whole_unit_of_work_with_it),
+    (_renews_for_anybody, LeaseContract.test_renew_of_a_lost_lease_is_a_conflict_that_fences_the_old_owner),
+    (_resolves_nothing, RejectionContract.test_resolve_closes_the_open_ones_of_these_keys),
+    (_adds_to_any_run, RunLogContract.test_an_unknown_run_takes_nothing),
+]
+
+
+@pytest.mark.parametrize(("alter", "contract"), BROKEN, ids=[alter.__name__.strip("_") for alter, _ in BROKEN])
+async def test_a_broken_store_fails_its_contract(alter, contract):
+    """A store with one promise broken does not pass the test of that promise."""
+    with pytest.raises((AssertionError, ValueError, pytest.fail.Exception)):  # ValueError: more or fewer rows than one
+        await contract(None, store=AlteredStore(alter))
+
+
+async def test_a_store_that_commits_by_itself_fails_its_contract():
+    """Rolling back by default is tested by what is left, not by what is called."""
+
+    class Eager(MemoryStore):
+        @asynccontextmanager
+        async def begin(self, *, write=True):
+            async with super().begin(write=write) as work:
+                yield work
+                if write:
+                    work._tx.apply()
+
+    with pytest.raises(AssertionError):
+        await UnitOfWorkContract().test_rolls_back_uncommitted_work_by_default(Eager())
+
+
+class Forgetful(ListSource):
+    """Its cursor is one page too far on: a page is lost after a crash."""
+
+    async def read(self, partition, context, /):
+        async for batch in super().read(partition, context):
+            yield replace(batch, cursor={"page": (batch.cursor["page"] + 1) % 4})
+
+
+class Rereader(ListSource):
+    """Its cursor never moves: everything is read again."""
+
+    async def read(self, partition, context, /):
+        async for batch in super().read(partition, context):
+            yield replace(batch, cursor={"page": 0})
+
+
+@pytest.mark.parametrize("broken", [Forgetful, Rereader])
+async def test_a_source_that_resumes_wrongly_fails_its_contract(broken):
+    """Losing a page and reading one again are both noticed."""
+    with pytest.raises((AssertionError, IndexError)):
+        await SourceContract().test_resuming_from_any_cursor_yields_exactly_the_rest(lambda: broken(PAGES), EXPECTED)
+
+
+async def test_a_source_that_yields_other_than_its_decoder_fails_its_contract():
+    """Items that replay could not make again are noticed."""
+
+    class Embellishing(ListDecoder):
+        def decode(self, raw, /):
+            decoded = super().decode(raw)
+            return Decoded([item._replace(data={**item.data, "more": 1}) for item in decoded.items])
+
+    with pytest.raises(AssertionError):
+        await SourceContract().test_yields_what_its_decoder_makes_of_the_payload(
+            lambda: ListSource(PAGES), EXPECTED, {"list": Embellishing()}
+        )
+
+
+class Counting(ListDecoder):
+    """Remembers how often it was called."""
+
+    calls = 0
+
+    def decode(self, raw, /):
+        Counting.calls += 1
+        return Decoded([item._replace(data={"call": Counting.calls}) for item in super().decode(raw).items])
+
+
+class Silent(ListDecoder):
+    """Leaves refused rows out."""
+
+    def decode(self, raw, /):
+        return replace(super().decode(raw), rejections=())
+
+
+@pytest.mark.parametrize(
+    ("broken", "promise"),
+    [(Counting(), DecoderContract.test_is_pure), (Silent(), DecoderContract.test_counts_every_row_once)],
+    ids=["impure", "silent"],
+)
+def test_a_broken_decoder_fails_its_contract(broken, promise):
+    """State between calls and rows that vanish are noticed."""
+    payloads = [RawPayload(json.dumps(page).encode(), {}) for page in (["refused", {"n": 1}], [{"n": 2}])]
+    with pytest.raises(AssertionError):
+        promise(DecoderContract(), broken, payloads)
