@@ -1,0 +1,71 @@
+"""The one place where aiohttp's errors become Kasparro's."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import aiohttp
+
+from kasparro_adapters.http.guard import refused_addresses
+from kasparro_adapters.http.inflate import ACCEPTED, UnknownEncodingError
+from kasparro_adapters.http.messages import shortened
+from kasparro_core.errors import PermanentSourceError, SourceError, TransientSourceError
+from kasparro_core.policy.retry import Fault, judge_fault
+
+_ALLOW_HINT = "If this host may be reached, set `allow_private_hosts = true` on the source."
+
+
+def failure(source: str, fault: Fault, message: str, hint: str | None = None) -> SourceError:
+    """The error of a fault: transient when the policy says that it may pass."""
+    kind = TransientSourceError if judge_fault(fault).retry else PermanentSourceError
+    return kind(message, source=source, code=str(fault), hint=hint)
+
+
+@contextmanager
+def translated(source: str, shown: str, timeout: float) -> Iterator[None]:
+    """Runs one request to `shown` (an address without secrets); whatever aiohttp raises leaves as a SourceError.
+
+    Anything else (a sink that is full, a bug) passes through as it is.
+    """
+    refused: list[str] = []
+    token = refused_addresses.set(refused)
+    try:
+        yield
+    except (aiohttp.ClientError, TimeoutError, zlib.error, UnknownEncodingError) as error:
+        if refused and isinstance(error, aiohttp.ClientConnectorError):
+            message = f"{shown} leads to {', '.join(sorted(set(refused)))}, which is not a public address."
+            raise failure(source, Fault.PRIVATE_ADDRESS, message, _ALLOW_HINT) from error
+        fault, what = _describe(error, timeout)
+        raise failure(source, fault, f"{shown}: {what}.") from error
+    finally:
+        refused_addresses.reset(token)
+
+
+def _describe(error: Exception, timeout: float) -> tuple[Fault, str]:
+    """What an error means. The order matters: aiohttp's classes overlap. An unknown one is a bug and is raised."""
+    detail = shortened(str(error), 160)
+    match error:
+        case TimeoutError():
+            return Fault.TIMEOUT, f"no complete answer within {timeout:g} s"
+        case zlib.error():
+            return Fault.CONTENT_ENCODING, f"the compressed body is damaged ({detail})"
+        case UnknownEncodingError():
+            return Fault.CONTENT_ENCODING, f"expected Content-Encoding {ACCEPTED} or none, found {detail!r}"
+        case aiohttp.ClientConnectorCertificateError() | aiohttp.ServerFingerprintMismatch():
+            return Fault.TLS_CERTIFICATE, "the server's TLS certificate is not accepted"
+        case aiohttp.ClientConnectorDNSError():
+            return Fault.DNS, "the host name cannot be resolved"
+        case aiohttp.ClientConnectorError():
+            return Fault.CONNECTION, f"cannot connect ({shortened(str(error.os_error), 160)})"
+        case aiohttp.ClientPayloadError():
+            return Fault.INCOMPLETE_BODY, "the connection ended before the whole body had come"
+        case aiohttp.ClientConnectionError():
+            return Fault.CONNECTION, "the connection was lost before an answer came"
+        case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
+            return Fault.BAD_URL, "the address cannot be fetched"
+        case aiohttp.ClientResponseError():
+            return Fault.BAD_ANSWER, f"the answer is not acceptable HTTP ({shortened(error.message, 160)})"
+        case _:
+            raise error

@@ -1,0 +1,125 @@
+"""JSON payloads: exact numbers, strict text, and the items at a path."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from decimal import Decimal, InvalidOperation
+from typing import Any, NoReturn
+
+import msgspec
+
+from kasparro_adapters.http.messages import html_title, looks_like_html, shortened
+from kasparro_core.errors import PermanentSourceError
+from kasparro_core.model.batch import Decoded
+from kasparro_core.model.raw import RawPayload
+from kasparro_core.model.record import RawRecord
+from kasparro_core.model.rejection import Rejection, Stage
+from kasparro_core.normalize.paths import steps
+from kasparro_core.normalize.values import shown
+
+_BOM = b"\xef\xbb\xbf"
+_KEYS_SHOWN = 12
+
+_decoder = msgspec.json.Decoder(float_hook=Decimal)
+
+
+class JsonDecoder:
+    """Implements `kasparro_core.ports.Decoder` for `{"format": "json", "records": "data.items" | null}`.
+
+    Items are the objects of the array at `records` (the body itself when null). An object in place of the array is one
+    item; null is no item (some servers send it for an empty list). An element that is not an object is rejected, code
+    `not_an_object`. Numbers with a fraction or exponent are Decimals, others ints of any size; where an object names a
+    key twice, the last one counts. A UTF-8 byte order mark is skipped.
+    """
+
+    def decode(self, raw: RawPayload, /) -> Decoded:
+        """Error codes: `empty_body`, `html_for_json`, `not_utf8`, `not_json`, `json_depth`, `number_out_of_range`,
+        `records_not_found`, `records_not_array`."""
+        return items_of(parse(raw.payload), raw.decode_facts.get("records"))
+
+
+def parse(payload: bytes) -> Any:
+    """The JSON value of a body. Raises PermanentSourceError with one of the codes named by `JsonDecoder.decode`."""
+    body = payload.removeprefix(_BOM)
+    if not body.strip():
+        raise PermanentSourceError("Expected JSON, found an empty body.", code="empty_body")
+    try:
+        return _decoder.decode(body)
+    except RecursionError as error:
+        raise PermanentSourceError("The JSON is nested too deeply to be read.", code="json_depth") from error
+    except (UnicodeDecodeError, msgspec.ValidationError, msgspec.DecodeError, InvalidOperation) as error:
+        _refuse(body, error)
+
+
+def items_of(document: Any, path: str | None) -> Decoded:
+    """The items at a dotted path of a parsed body."""
+    found = document if path is None else find(document, path)
+    if found is None:
+        return Decoded(items=())
+    if isinstance(found, dict):
+        return Decoded(items=[RawRecord(0, found)])
+    if not isinstance(found, list):
+        where = f"at `{path}`" if path else "in the body"
+        raise PermanentSourceError(f"Expected an array {where}, found {shown(found)}.", code="records_not_array")
+    items = [RawRecord(index, each) for index, each in enumerate(found) if isinstance(each, dict)]
+    if len(items) == len(found):
+        return Decoded(items=items)
+    return Decoded(items, [_not_an_object(i, each) for i, each in enumerate(found) if not isinstance(each, dict)])
+
+
+def find(document: Any, path: str) -> Any:
+    """What stands at a path (`a.b[0]`; a key of just that name goes first). Raises PermanentSourceError, code
+    `records_not_found`, that tells what is there instead."""
+    if isinstance(document, dict) and path in document:
+        return document[path]
+    value = document
+    for step in steps(path):
+        if not _has(value, step):
+            message = f"Expected the records at `{path}`, but there is no `{step}`: found {_outline(value)}."
+            raise PermanentSourceError(message, code="records_not_found", hint="Check `records` of the source.")
+        value = value[step]
+    return value
+
+
+def _has(value: Any, step: str | int) -> bool:
+    if isinstance(step, str):
+        return isinstance(value, dict) and step in value
+    return isinstance(value, list) and -len(value) <= step < len(value)
+
+
+def _refuse(body: bytes, error: Exception) -> NoReturn:
+    """Raises what the body is instead of JSON."""
+    if looks_like_html(body):
+        said = shortened(html_title(body), 120)
+        raise PermanentSourceError(f"Expected JSON, found a page of HTML ({said!r}).", code="html_for_json") from error
+    if not _is_utf8(body):
+        raise PermanentSourceError("Expected JSON in UTF-8, found other bytes.", code="not_utf8") from error
+    if isinstance(error, msgspec.ValidationError | InvalidOperation):
+        message = "The JSON holds a number beyond every bound (more than 4,300 digits, or an absurd exponent)."
+        raise PermanentSourceError(message, code="number_out_of_range") from error
+    begin = shortened(body[:200].decode("utf-8", "replace"), 60)
+    message = f"Expected JSON: {shortened(str(error), 120)}. The body begins with {begin!r}."
+    raise PermanentSourceError(message, code="not_json") from error
+
+
+def _is_utf8(body: bytes) -> bool:
+    try:
+        body.decode()
+    except UnicodeDecodeError:
+        return False
+    return True
+
+
+def _not_an_object(index: int, element: Any) -> Rejection:
+    message = f"Expected an object, found {shown(element)}."
+    return Rejection(Stage.DECODE, "not_an_object", f"[{index}]", message, element, index)
+
+
+def _outline(value: Any) -> str:
+    if isinstance(value, Mapping):
+        names = [shortened(str(name), 40) for name in list(value)[:_KEYS_SHOWN]]
+        more = f" and {len(value) - _KEYS_SHOWN} more" if len(value) > _KEYS_SHOWN else ""
+        return f"an object with the keys {', '.join(names)}{more}" if names else "an empty object"
+    if isinstance(value, list):
+        return f"an array of {len(value)}"
+    return shown(value)

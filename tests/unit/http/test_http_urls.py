@@ -1,0 +1,102 @@
+"""Addresses: redaction, origins and resolution."""
+
+from __future__ import annotations
+
+import pytest
+from yarl import URL
+
+from kasparro_adapters.http.urls import (
+    is_sensitive,
+    parse_url,
+    redacted,
+    resolve,
+    same_origin,
+    scrubbed,
+    without_params,
+)
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://a.example/x?page=1", "https://a.example/x?page=1"),
+        ("https://user:hunter2@a.example/x#frag", "https://a.example/x"),
+        ("https://a.example/x?api_key=abc&page=2", "https://a.example/x?api_key=***&page=2"),
+        ("https://a.example/?X-Amz-Signature=abc", "https://a.example/?X-Amz-Signature=***"),
+        ("https://a.example/?access_token=a&client_secret=b&password=c&sig=d", None),
+        ("https://a.example/?keywords=gold", "https://a.example/?keywords=gold"),
+        ("https://a.example/?mine=abc", "https://a.example/?mine=***"),
+    ],
+)
+def test_shown_addresses_hold_no_secret(url, shown):
+    """User, fragment, declared secrets and parameters named like one are hidden; the rest stays."""
+    text = redacted(URL(url), {"mine"})
+    assert shown is None or text == shown
+    assert not any(f"={secret}" in text for secret in ("a&", "b&", "c&", "d&", "abc", "hunter2"))
+    if shown is None:
+        assert text.count("***") == 4
+
+
+@pytest.mark.parametrize("name", ["Authorization", "x-cg-demo-api-key", "X-Auth-Token", "Cookie", "passwd", "sig"])
+def test_names_of_secrets_are_known(name):
+    """Headers and parameters that usually carry a secret are recognized."""
+    assert is_sensitive(name)
+
+
+@pytest.mark.parametrize("name", ["page", "Accept", "keyword", "design", "author"])
+def test_harmless_names_are_shown(name):
+    """Ordinary names are not hidden."""
+    assert not is_sensitive(name)
+
+
+def test_an_echoed_secret_is_scrubbed():
+    """A key that comes back inside a message is hidden, with and without its scheme."""
+    said = scrubbed("Bad key tok-123 (Bearer tok-123)", {"Authorization": "Bearer tok-123"})
+    assert "tok-123" not in said
+
+
+@pytest.mark.parametrize(
+    "text", ["ftp://a/x", "//a/x", "a.example/x", "http:///x", "", "file:///etc/passwd", "http://[::1"]
+)
+def test_only_http_addresses_with_a_host_are_fetched(text):
+    """Other schemes, relative and broken addresses are refused with a reason."""
+    with pytest.raises(ValueError, match=r"address|scheme"):
+        parse_url(text)
+
+
+@pytest.mark.parametrize(
+    ("location", "target"),
+    [
+        ("/b", "https://a.example/b"),
+        ("b?page=2", "https://a.example/x/b?page=2"),
+        ("?page=2", "https://a.example/x/y?page=2"),
+        ("//b.example/z", "https://b.example/z"),
+        ("https://u:p@b.example/z#f", "https://b.example/z"),
+    ],
+)
+def test_locations_are_resolved(location, target):
+    """Relative places are resolved against the page; user and fragment of a foreign address are dropped."""
+    assert str(resolve(URL("https://a.example/x/y?page=1"), location)) == target
+
+
+@pytest.mark.parametrize("location", ["javascript:alert(1)", "file:///etc/passwd", "http://", "ftp://a.example/"])
+def test_a_location_that_is_not_http_is_refused(location):
+    """No redirect leads out of http and https."""
+    with pytest.raises(ValueError, match=r"address|scheme"):
+        resolve(URL("https://a.example/"), location)
+
+
+def test_origins_compare_scheme_host_and_port():
+    """The default port is the same as none; another scheme or port is another origin."""
+    one = URL("https://a.example/x")
+    assert same_origin(one, URL("https://A.example:443/y"))
+    assert not same_origin(one, URL("http://a.example/x"))
+    assert not same_origin(one, URL("https://a.example:8443/x"))
+    assert not same_origin(one, URL("https://b.a.example/x"))
+
+
+def test_parameters_are_removed_by_name_and_value():
+    """A secret is removed under its own name and under any other."""
+    url = URL("https://a/?k=s3cret&q=s3cret&page=1")
+    assert str(without_params(url, ["k"], ["s3cret"])) == "https://a/?page=1"
+    assert without_params(url) is url
