@@ -1,6 +1,6 @@
 """Carry one partition from its position to its end: read, prepare and write, the three overlapping.
 
-    Source.read ──Batch──▶ prepare (worker thread) ──▶ queue of 2 ──▶ write, in order, one unit of work a slice
+    Source.read ──Batch──▶ prepare (worker thread) ──one ahead──▶ write, in order, one unit of work a slice
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ from kasparro_core.services.lease import LeaseKeeper
 from kasparro_core.services.position import SlicePosition, slice_position
 from kasparro_core.services.prepare import PreparedBatch, Slice, prepare_batch, prepare_items
 from kasparro_core.services.writer import PartitionWriter, Place
-
-_PREFETCH = 2
 
 
 class Ingest:
@@ -83,27 +81,34 @@ class Ingest:
                 await writer.write(prepared)
 
     async def _prepared(self, name: str, context: ReadContext) -> AsyncGenerator[PreparedBatch]:
-        """Batches in order, fetched and prepared while earlier ones are written."""
-        queue: asyncio.Queue[PreparedBatch | None] = asyncio.Queue(maxsize=_PREFETCH)
-        reader = asyncio.create_task(self._fill(queue, name, context))
+        """Batches in order; the next one is fetched and prepared while this one is written, and no more than that: what
+        is fetched ahead has to be fetched again after a crash."""
+        ahead = asyncio.Semaphore(1)
+        queue: asyncio.Queue[PreparedBatch | None] = asyncio.Queue()
+        reader = asyncio.create_task(self._fill(queue, ahead, name, context))
         try:
             while (prepared := await queue.get()) is not None:
+                ahead.release()
                 yield prepared
             await reader
         finally:
             reader.cancel()
             await asyncio.wait([reader])
 
-    async def _fill(self, queue: asyncio.Queue[PreparedBatch | None], name: str, context: ReadContext) -> None:
+    async def _fill(
+        self, queue: asyncio.Queue[PreparedBatch | None], ahead: asyncio.Semaphore, name: str, context: ReadContext
+    ) -> None:
         try:
             async with aclosing(self._job.source.read(name, context)) as batches:  # type: ignore[type-var]
+                await ahead.acquire()
                 async for batch in batches:
                     prepared = await asyncio.to_thread(
                         prepare_batch, batch, self._mapping, keep_raw=self._job.keep_raw
                     )
-                    await queue.put(prepared)
+                    queue.put_nowait(prepared)
+                    await ahead.acquire()
         finally:
-            await queue.put(None)
+            queue.put_nowait(None)
 
     async def _finish_payload(self, writer: PartitionWriter, position: SlicePosition, name: str) -> Cursor:
         """Write the slices of a stored payload that a dead run left, without asking the upstream again."""

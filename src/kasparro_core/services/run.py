@@ -11,7 +11,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
 from kasparro_core.errors import ConflictError, KasparroError, SourceError, StorageError
-from kasparro_core.model import PartitionState, Run, RunStatus, Trigger
+from kasparro_core.model import Counters, PartitionState, Run, RunStatus, Trigger
 from kasparro_core.normalize.compiler import compile_mapping
 from kasparro_core.ports import Clock, Decoder, Observer, ProcessHandle, Store
 from kasparro_core.services.ingest import Ingest
@@ -29,6 +29,19 @@ class _Progress:
 
     partitions: list[str] = field(default_factory=list)
     failures: dict[str, KasparroError] = field(default_factory=dict)
+    cost: Counters = Counters()
+
+    def failed(self, partition: str, error: SourceError) -> None:
+        """Note a failure, and what the requests behind it cost although they brought nothing."""
+        self.failures[partition] = error
+        if (fetch := error.fetch) is not None:
+            spent = Counters(
+                bytes_fetched=fetch.bytes_fetched,
+                requests=fetch.requests,
+                retries=fetch.retries,
+                throttled=fetch.throttled,
+            )
+            self.cost = self.cost.plus(spent)
 
 
 class Runner:
@@ -90,7 +103,7 @@ class Runner:
         try:
             progress.partitions = list(await job.source.partitions())
         except SourceError as error:
-            progress.failures[""] = error
+            progress.failed("", error)
             self._observer.partition_failed(run, "", error)
             return
         ingest = Ingest(
@@ -115,7 +128,7 @@ class Runner:
                 try:
                     await ingest.partition(partition)
                 except SourceError as error:
-                    progress.failures[partition] = error
+                    progress.failed(partition, error)
                     self._observer.partition_failed(run, partition, error)
 
         try:
@@ -135,6 +148,8 @@ class Runner:
                 lease = await keeper.renew_in(work)
                 for state in _states(job.name, progress):
                     await work.partitions.save(state)
+                if progress.cost != Counters():
+                    await work.runs.add(run.run_id, progress.cost)
                 end = stopped or self._verdict(job, progress, await work.runs.get(run.run_id) or run)
                 finished = await work.runs.finish(
                     run.run_id, end.status, self._clock.now(), error_code=end.error_code, error=end.error

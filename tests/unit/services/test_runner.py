@@ -18,7 +18,7 @@ from kasparro_core.errors import (
     TransientSourceError,
     TransientStorageError,
 )
-from kasparro_core.model import SLICE_ROWS, RecordQuery, Run, RunQuery, RunStatus, Trigger
+from kasparro_core.model import SLICE_ROWS, FetchFacts, RecordQuery, Run, RunQuery, RunStatus, Trigger
 from kasparro_core.normalize.mapping import RecordMapping
 from kasparro_core.services.jobs import SourceJob
 from kasparro_core.services.run import Runner
@@ -332,3 +332,14 @@ async def test_the_trigger_stands_in_the_ledger(bench: Bench) -> None:
     run = await bench.runner().run(job(ScriptedSource({"": []})), trigger=Trigger.SCHEDULE)
     assert run is not None
     assert (await bench.runs())[0].trigger is Trigger.SCHEDULE
+
+
+async def test_requests_that_failed_are_counted_too(bench: Bench) -> None:
+    """A page that never came cost requests and retries: the ledger shows them."""
+    failing = TransientSourceError("scripted: 503", source="scripted", code="http_503")
+    failing.fetch = FetchFacts(bench.clock.now(), requests=5, retries=4, throttled=2, bytes_fetched=99)
+    run = await bench.runner().run(job(ScriptedSource({"": [rows(1), failing]})))
+    assert run is not None
+    counters = run.counters
+    assert (counters.requests, counters.retries, counters.throttled) == (6, 4, 2)
+    assert counters.fetched == counters.inserted == 1
