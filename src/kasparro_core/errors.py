@@ -6,7 +6,7 @@
     │   ├── TransientSourceError  trying again later may help (network, 429, 5xx)
     │   ├── PermanentSourceError  trying again will not help (401, 404, no such file, not a feed)
     │   │   └── PagingLoopError   the upstream served one page twice
-    │   └── CheckpointError       the stored position is not understood: `kasparro state reset`
+    │   └── CheckpointError       the stored position is not understood: `kasparro run SOURCE --full`
     ├── StorageError              the database failed
     │   ├── TransientStorageError locked, connection lost, deadlock: nothing was written; try again
     │   └── PermanentStorageError read-only, full, newer than the program, unreachable

@@ -32,7 +32,7 @@ class CsvSourceConfig(SourceConfig, FetchOptions):
     decimal: Literal[".", ","] | None = None
     skip_lines: int = Field(default=0, ge=0)
     member: str | None = None
-    batch_rows: int = Field(default=10_000, ge=1)
+    batch_rows: int = Field(default=5_000, ge=1)
 
     @field_validator("path")
     @classmethod

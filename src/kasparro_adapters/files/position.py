@@ -81,7 +81,7 @@ class Position:
             raise CheckpointError(
                 f"the stored position of {source} is not one of a CSV file: {error!r}.",
                 source=source,
-                hint=f"`kasparro state reset {source}` reads its files again from their start.",
+                hint=f"`kasparro run {source} --full` reads its files again from their start.",
             ) from error
 
 

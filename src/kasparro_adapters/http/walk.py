@@ -78,7 +78,7 @@ def read_position(source: str, cursor: Cursor | None, pager: Pager, rules: str) 
         raise CheckpointError(
             f"{source}: the stored position is not one of an HTTP source ({type(error).__name__}: {error}).",
             source=source,
-            hint=f"`kasparro state reset {source}` reads it from the start.",
+            hint=f"`kasparro run {source} --full` reads it from the start.",
         ) from error
 
 

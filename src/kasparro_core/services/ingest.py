@@ -79,6 +79,7 @@ class Ingest:
         async with aclosing(self._prepared(name, context)) as batches:
             async for prepared in batches:
                 await writer.write(prepared)
+                del prepared
 
     async def _prepared(self, name: str, context: ReadContext) -> AsyncGenerator[PreparedBatch]:
         """Batches in order; the next one is fetched and prepared while this one is written, and no more than that: what
@@ -90,6 +91,7 @@ class Ingest:
             while (prepared := await queue.get()) is not None:
                 ahead.release()
                 yield prepared
+                del prepared
             await reader
         finally:
             reader.cancel()
@@ -102,10 +104,10 @@ class Ingest:
             async with aclosing(self._job.source.read(name, context)) as batches:  # type: ignore[type-var]
                 await ahead.acquire()
                 async for batch in batches:
-                    prepared = await asyncio.to_thread(
-                        prepare_batch, batch, self._mapping, keep_raw=self._job.keep_raw
+                    queue.put_nowait(
+                        await asyncio.to_thread(prepare_batch, batch, self._mapping, keep_raw=self._job.keep_raw)
                     )
-                    queue.put_nowait(prepared)
+                    del batch  # thousands of items, which nobody needs any more
                     await ahead.acquire()
         finally:
             queue.put_nowait(None)
@@ -119,7 +121,7 @@ class Ingest:
                 f"source {self._job.name!r}, partition {name!r}: the checkpoint points into raw payload "
                 f"{position.raw_id}, which is not stored any more.",
                 source=self._job.name,
-                hint="resetting the state of this partition reads it from its start.",
+                hint=f"`kasparro run {self._job.name} --full` reads it from the start.",
             )
         slices = await asyncio.to_thread(self._slices_from, stored, position.offset)
         place = Place(

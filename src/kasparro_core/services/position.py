@@ -52,7 +52,7 @@ def slice_position(cursor: Cursor | None, source: str, partition: str) -> SliceP
         raise CheckpointError(
             f"source {source!r}, partition {partition!r}: the checkpoint's {_KEY} is not understood: {cursor[_KEY]!r}.",
             source=source,
-            hint="`kasparro state show` shows it; resetting the state reads the partition from its start.",
+            hint=f"`kasparro state show {source}` shows it; `kasparro run {source} --full` reads it from the start.",
         ) from error
 
 

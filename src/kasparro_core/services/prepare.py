@@ -69,5 +69,6 @@ def _slice(items: Sequence[RawRecord], refused: Sequence[Rejection], mapping: Co
         fetched=len(items) + len(refused),
         records=prepare(normalized),
         rejections=(*refused, *normalized.rejections),
-        notes=tuple(normalized.notes),
+        # one note stands for every item with that value: no single key that loads may resolve it
+        notes=tuple(replace(note, key=None) for note in normalized.notes),
     )

@@ -13,7 +13,7 @@ from kasparro_core.normalize.compiler import CompiledMapping, compile_mapping
 from kasparro_core.ports import Clock, Decoder, Observer, ProcessHandle, Store, UnitOfWork
 from kasparro_core.services.jobs import SourceJob
 from kasparro_core.services.lease import Claim, Claims, LeaseKeeper
-from kasparro_core.services.outcome import verdict
+from kasparro_core.services.outcome import Verdict, verdict
 from kasparro_core.services.prepare import Slice, prepare_items
 from kasparro_core.services.run import LEASE_TTL
 
@@ -43,16 +43,19 @@ class Replayer:
     async def replay(self, job: SourceJob, *, dry_run: bool = False) -> Run:
         """Replay everything that is stored of a source and return the finished run.
 
-        With `dry_run` every unit of work is rolled back: the counters say what each payload would change by itself.
+        With `dry_run` nothing is kept, not even the run (its id is 0): each unit of work is rolled back, and the counters
+        say what each payload would change by itself.
         Interrupted half-way, it is simply done again: it only ever moves records towards the same final state.
         Raises PermanentSourceError for a payload that its decoder no longer understands, StorageError when the
         database fails.
         """
+        if dry_run:
+            return await self._rehearse(job)
         claim = await self._claims.claim(job.name, Trigger.REPLAY, wait=True)
         if claim is None:  # unreachable with wait=True, which only ever returns a claim
             raise ConflictError(f"source {job.name!r} could not be claimed")
         keeper = LeaseKeeper(self._store, self._clock, claim.lease, self._ttl)
-        replaying = _Replay(self._store, self._decoders, job, claim.run, keeper, self._observer, dry_run=dry_run)
+        replaying = _Replay(self._store, self._decoders, job, claim.run, keeper, self._observer)
         try:
             async with keeper.beating():
                 await replaying.all()
@@ -61,35 +64,48 @@ class Replayer:
             raise
         return await self._finish(job, claim, keeper, replaying, None)
 
-    async def _finish(
-        self, job: SourceJob, claim: Claim, keeper: LeaseKeeper, replaying: _Replay, failed: _Failed | None
-    ) -> Run:
-        end = failed or verdict(
-            replaying.counters, {}, 1, max_rejected=job.max_rejected, fail_rejected=job.fail_rejected
+    async def _rehearse(self, job: SourceJob) -> Run:
+        run = Run(0, job.name, Trigger.REPLAY, RunStatus.RUNNING, self._clock.now())
+        rehearsal = _Replay(self._store, self._decoders, job, run, None, self._observer)
+        await rehearsal.all()
+        end = _judged(job, rehearsal.counters)
+        return replace(
+            run,
+            status=end.status,
+            finished_at=self._clock.now(),
+            counters=rehearsal.counters,
+            error_code=end.error_code,
+            error=end.error,
         )
+
+    async def _finish(
+        self, job: SourceJob, claim: Claim, keeper: LeaseKeeper, replaying: _Replay, failed: Verdict | None
+    ) -> Run:
+        end = failed or _judged(job, replaying.counters)
         async with self._store.begin() as work:
             lease = await keeper.renew_in(work)
             run = await work.runs.finish(
-                claim.run.run_id, end[0], self._clock.now(), error_code=end[1], error=end[2]
+                claim.run.run_id, end.status, self._clock.now(), error_code=end.error_code, error=end.error
             )
             await work.leases.release(lease)
             await work.commit()
         self._observer.run_finished(run)
-        return replace(run, counters=replaying.counters)
+        return run
 
 
-_Failed = tuple[RunStatus, str | None, str | None]
+def _judged(job: SourceJob, counters: Counters) -> Verdict:
+    return verdict(counters, {}, 1, max_rejected=job.max_rejected, fail_rejected=job.fail_rejected)
 
 
-def _failed(error: BaseException) -> _Failed:
+def _failed(error: BaseException) -> Verdict:
     if isinstance(error, asyncio.CancelledError):
-        return RunStatus.INTERRUPTED, "cancelled", "stopped before it was finished"
+        return Verdict(RunStatus.INTERRUPTED, "cancelled", "stopped before it was finished")
     code = error.code if isinstance(error, KasparroError) else "internal"
-    return RunStatus.FAILED, code, str(error)
+    return Verdict(RunStatus.FAILED, code, str(error))
 
 
 class _Replay:
-    """One replay under way."""
+    """One replay under way; without a lease it is a rehearsal, of which nothing is kept."""
 
     def __init__(
         self,
@@ -97,10 +113,8 @@ class _Replay:
         decoders: Mapping[str, Decoder],
         job: SourceJob,
         run: Run,
-        lease: LeaseKeeper,
+        lease: LeaseKeeper | None,
         observer: Observer,
-        *,
-        dry_run: bool,
     ) -> None:
         self._store = store
         self._decoders = decoders
@@ -109,7 +123,6 @@ class _Replay:
         self._run = run
         self._lease = lease
         self._observer = observer
-        self._dry_run = dry_run
         self.counters = Counters()
 
     async def all(self) -> None:
@@ -148,20 +161,26 @@ class _Replay:
         return list(prepare_items(decoded, self._mapping))
 
     async def _write(self, read: BatchRead, part: Slice) -> Counters:
+        if self._lease is None:
+            return await self._try_out(read, part)
         async with self._store.begin() as work:
             renewed = await self._lease.renew_in(work)
-            delta = await self._write_items(work, read, part)
-            if self._dry_run:
-                return delta
+            delta = await self._write_items(work, self._run.run_id, read, part)
             await work.runs.add(self._run.run_id, delta)
             await work.commit()
         self._lease.renewed(renewed)
         return delta
 
-    async def _write_items(self, work: UnitOfWork, read: BatchRead, part: Slice) -> Counters:
+    async def _try_out(self, read: BatchRead, part: Slice) -> Counters:
+        """Write under a run that never was, and roll both back."""
+        async with self._store.begin() as work:
+            run = await work.runs.start(self._job.name, Trigger.REPLAY, self._run.started_at)
+            return await self._write_items(work, run.run_id, read, part)
+
+    async def _write_items(self, work: UnitOfWork, run_id: int, read: BatchRead, part: Slice) -> Counters:
         name = self._job.name
         observation = Observation(
-            name, self._run.run_id, read.raw_id, read.observed_at, self._job.history, self._job.by_occurrence
+            name, run_id, read.raw_id, read.observed_at, self._job.history, self._job.by_occurrence
         )
         outcome = await work.records.upsert(part.records, observation)
         refused = (*part.rejections, *part.notes)

@@ -250,4 +250,4 @@ async def test_a_cursor_of_something_else_is_refused(file: File) -> None:
         file.cursor = cursor
         with pytest.raises(CheckpointError) as caught:
             await file.run()
-        assert "state reset" in str(caught.value)
+        assert "--full" in str(caught.value)

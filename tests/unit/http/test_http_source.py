@@ -365,7 +365,7 @@ async def test_a_foreign_cursor_is_refused(cursor):
     """A position that no HTTP source wrote is a CheckpointError that says what to do."""
     reader = Reader(numbered(3, 3), **PAGES)
     reader.cursor = cursor
-    with pytest.raises(CheckpointError, match="state reset"):
+    with pytest.raises(CheckpointError, match="--full"):
         await reader.read()
 
 

@@ -96,7 +96,7 @@ async def test_a_dry_run_tells_and_writes_nothing(bench: Bench) -> None:
     assert run.counters.updated > 0
     assert await bench.table() == before
     async with bench.store.begin(write=False) as work:
-        assert (await work.runs.list(RunQuery()))[0].counters.fetched == 0
+        assert len(await work.runs.list(RunQuery())) == 1
 
 
 async def test_preview_reads_and_stores_nothing(bench: Bench) -> None:

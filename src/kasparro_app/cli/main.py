@@ -1,0 +1,70 @@
+"""`kasparro`: the verbs. Each loads its libraries when it is called, so that `--help` is quick."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from kasparro_app.cli import check, demo, doctor, export, init, migrate, preview, read, rejections, replay, run
+from kasparro_app.cli.context import Invocation
+from kasparro_app.cli.exits import guarded
+
+app = typer.Typer(
+    name="kasparro",
+    help="Reads APIs, CSV files and feeds, normalizes them, and writes each record exactly once.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+
+
+def _show_version(wanted: bool) -> None:
+    if not wanted:
+        return
+    from importlib.metadata import PackageNotFoundError, version
+
+    try:
+        print(f"kasparro {version('kasparro')}")
+    except PackageNotFoundError:
+        print("kasparro (not installed as a package)")
+    raise typer.Exit
+
+
+@app.callback()
+def root(
+    context: typer.Context,
+    config: Annotated[
+        Path | None, typer.Option("--config", "-c", metavar="FILE", help="Default: ./kasparro.toml")
+    ] = None,
+    _version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """What comes before the verb."""
+    context.obj = Invocation(config)
+
+
+for _name, _verb in (
+    ("demo", demo.demo),
+    ("init", init.init),
+    ("check", check.check),
+    ("preview", preview.preview),
+    ("run", run.run),
+    ("sources", read.sources),
+    ("runs", read.runs),
+    ("export", export.export),
+    ("replay", replay.replay),
+    ("migrate", migrate.migrate),
+    ("doctor", doctor.doctor),
+):
+    app.command(_name)(_verb)
+app.add_typer(rejections.verbs, name="rejections")
+app.add_typer(read.state_verbs, name="state")
+
+
+def main() -> None:
+    """The entry point of the command `kasparro`."""
+    guarded(lambda: app(prog_name="kasparro"))

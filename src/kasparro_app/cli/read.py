@@ -1,0 +1,135 @@
+"""`kasparro sources`, `runs` and `state show`: the read side."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from contextlib import asynccontextmanager
+from typing import TYPE_CHECKING, Annotated, Any, TypeVar
+
+import typer
+
+from kasparro_app.cli.context import AsJson, invocation, known_source
+from kasparro_app.cli.exits import run_async
+from kasparro_app.cli.output import print_views
+
+if TYPE_CHECKING:
+    from collections.abc import AsyncIterator
+
+    from kasparro_app.settings import Settings
+    from kasparro_core.ports import Store, UnitOfWork
+
+T = TypeVar("T")
+
+state_verbs = typer.Typer(help="Positions of the sources.", no_args_is_help=True, rich_markup_mode=None)
+OneSource = Annotated[str | None, typer.Option("--source", help="Only this source.")]
+Limit = Annotated[int, typer.Option("--limit", min=1, max=1_000_000, help="At most so many.")]
+
+SOURCE_COLUMNS = ("source", "type", "kind", "schedule", "enabled", "records", "last_status", "last_run_at")
+RUN_COLUMNS = (
+    "run_id", "source", "trigger", "status", "started_at", "seconds", "fetched", "inserted", "updated", "unchanged",
+    "rejected", "error",
+)  # fmt: skip
+STATE_COLUMNS = ("source", "partition", "version", "run_id", "updated_at", "cursor")
+
+
+@asynccontextmanager
+async def opened_store(settings: Settings) -> AsyncIterator[Store]:
+    """The database for reading. An empty one is given its tables first; a newer one is refused."""
+    from kasparro_app.runtime import container_of, open_store
+
+    async with open_store(container_of(settings)) as store:
+        await store.migrate()
+        yield store
+
+
+async def ask(settings: Settings, question: Callable[[UnitOfWork], Awaitable[T]]) -> T:
+    """The answer of one read transaction."""
+    async with opened_store(settings) as store, store.begin(write=False) as work:
+        return await question(work)
+
+
+def sources(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """The configured sources, how many records each has, and how its last run ended."""
+    settings = invocation(context).settings()
+
+    async def question(work: UnitOfWork) -> list[dict[str, Any]]:
+        return [await _source_view(work, settings, name) for name in settings.sources]
+
+    views = run_async(ask(settings, question))
+    print_views(views, SOURCE_COLUMNS, as_json=as_json, nothing="No sources are configured.")
+
+
+async def _source_view(work: UnitOfWork, settings: Settings, name: str) -> dict[str, Any]:
+    from kasparro_core.model import RunQuery
+
+    config = settings.sources[name]
+    last = next(iter(await work.runs.list(RunQuery(source=name, limit=1))), None)
+    failed = [state for state in await work.partitions.list(name) if state.state == "failed"]
+    return {
+        "source": name,
+        "type": config.type,
+        "kind": config.record_mapping(name).kind,
+        "schedule": config.schedule,
+        "enabled": config.enabled,
+        "records": await work.records.count(name),
+        "last_run_id": last.run_id if last else None,
+        "last_status": str(last.status) if last else None,
+        "last_run_at": last.started_at if last else None,
+        "last_error": last.error if last else None,
+        "failed_partitions": [{"partition": state.partition, "error": state.last_error} for state in failed],
+    }
+
+
+def runs(
+    context: typer.Context,
+    *,
+    source: OneSource = None,
+    status: Annotated[str | None, typer.Option("--status", help="Only runs in this status.")] = None,
+    limit: Limit = 20,
+    as_json: AsJson = False,
+) -> None:
+    """The ledger of runs, newest first."""
+    from kasparro_app.views import run_view
+    from kasparro_core.model import Run, RunQuery, RunStatus
+
+    settings = invocation(context).settings()
+    wanted = one_of("--status", status, list(RunStatus))
+
+    async def question(work: UnitOfWork) -> list[Run]:
+        return await work.runs.list(RunQuery(source=source, status=wanted, limit=limit))
+
+    views = [run_view(run) for run in run_async(ask(settings, question))]
+    print_views(views, RUN_COLUMNS, as_json=as_json, nothing="No runs.")
+
+
+@state_verbs.command("show")
+def show_state(
+    context: typer.Context,
+    source: Annotated[str | None, typer.Argument(metavar="[SOURCE]", help="Default: all.")] = None,
+    *,
+    as_json: AsJson = False,
+) -> None:
+    """The committed position of each partition."""
+    from kasparro_app.views import checkpoint_view
+    from kasparro_core.model import Checkpoint
+
+    settings = invocation(context).settings()
+
+    async def question(work: UnitOfWork) -> list[Checkpoint]:
+        return await work.checkpoints.list(source)
+
+    checkpoints = run_async(ask(settings, question))
+    if source is not None and not checkpoints:
+        known_source(settings, source)
+    views = [checkpoint_view(checkpoint) for checkpoint in checkpoints]
+    print_views(views, STATE_COLUMNS, as_json=as_json, nothing="No positions yet.")
+
+
+def one_of(option: str, value: str | None, known: list[str]) -> str | None:
+    """The value of an option, if it is one of the known words. A usage error with a near name if not."""
+    from kasparro_app.config.faults import near
+
+    words = [str(word) for word in known]
+    if value is not None and value not in words:
+        raise typer.BadParameter(f"{value!r} is none of {', '.join(words)}{near(value, words)}", param_hint=option)
+    return value

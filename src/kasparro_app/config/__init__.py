@@ -1,0 +1,1 @@
+"""kasparro.toml: its tables, where each key stands, and what is wrong with it. The environment arrives as a mapping."""

@@ -1,0 +1,87 @@
+"""The tables of kasparro.toml that are not sources. One file serves all versions: each documented key is known."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal
+
+from pydantic import BeforeValidator, Field, SecretStr, field_validator
+
+from kasparro_app.config.database_url import url_fault
+from kasparro_core.config import LimitOptions, Strict
+
+
+def _lower(value: Any) -> Any:
+    return value.lower() if isinstance(value, str) else value
+
+
+LogLevel = Annotated[Literal["debug", "info", "warning", "error", "critical"], BeforeValidator(_lower)]
+
+
+class DatabaseTable(Strict):
+    """`[database]`: where everything is kept. The URL may hold a password and is never shown."""
+
+    url: SecretStr = SecretStr("sqlite:///kasparro.db")
+
+    @field_validator("url")
+    @classmethod
+    def _usable(cls, url: SecretStr) -> SecretStr:
+        fault = url_fault(url.get_secret_value())
+        if fault:
+            raise ValueError(fault)
+        return url
+
+
+class CorsOptions(Strict):
+    """Which other origins may call the API from a browser."""
+
+    origins: tuple[str, ...] = ()
+    methods: tuple[str, ...] = ("GET",)
+    headers: tuple[str, ...] = ()
+
+
+class ApiTable(Strict):
+    """`[api]`: the HTTP service."""
+
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+    rate_limit: LimitOptions | None = None
+    require_key_for_reads: bool = False
+    trusted_hosts: tuple[str, ...] = ()
+    cors: CorsOptions = CorsOptions()
+    admin_key: SecretStr | None = None
+
+
+class LogTable(Strict):
+    """`[log]`: what is written to standard error."""
+
+    level: LogLevel = "warning"
+    format: Literal["auto", "text", "json"] = "auto"
+
+
+class ChaosTable(Strict):
+    """`[chaos]`: faults on purpose."""
+
+    enabled: bool = False
+    seed: int | None = None
+    rate: float = Field(default=0.1, ge=0, le=1)
+
+
+class RetentionTable(Strict):
+    """`[retention]`: an age ("90d") or a size ("5GB") per kind of data; absent: kept for ever."""
+
+    raw: str | None = None
+    versions: str | None = None
+    runs: str | None = None
+    resolved_rejections: str | None = None
+    records: str | None = None
+
+
+class Tables(Strict):
+    """Everything but the sources and their defaults."""
+
+    database: DatabaseTable = DatabaseTable()
+    api: ApiTable = ApiTable()
+    log: LogTable = LogTable()
+    chaos: ChaosTable = ChaosTable()
+    retention: RetentionTable = RetentionTable()
+    environment: str = "development"

@@ -1,0 +1,81 @@
+"""The public shape of what is kept: plain mappings with their keys in reading order, and their JSON text."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict
+from typing import Any
+
+from kasparro_core.model import Checkpoint, Record, Run, StoredRecord, StoredRejection
+from kasparro_core.normalize.canonical import canonical_json
+
+View = Mapping[str, Any]
+"""One thing as it is shown: JSON values, Decimals and aware datetimes."""
+
+
+def record_view(record: Record) -> dict[str, Any]:
+    """A record that is not stored."""
+    return {**record._asdict(), "attributes": dict(record.attributes)}
+
+
+def stored_record_view(stored: StoredRecord) -> dict[str, Any]:
+    """A record with what the store adds to it."""
+    return {
+        "record_id": stored.record_id,
+        **record_view(stored.record),
+        "content_hash": stored.content_hash,
+        "raw_id": stored.raw_id,
+        "raw_index": stored.raw_index,
+        "run_id": stored.run_id,
+        "first_seen_at": stored.first_seen_at,
+        "updated_at": stored.updated_at,
+        "revision": stored.revision,
+        "change_seq": stored.change_seq,
+        "gone_at": stored.gone_at,
+    }
+
+
+def run_view(run: Run) -> dict[str, Any]:
+    """A run; `seconds` is how long it took, null while it runs."""
+    seconds = (run.finished_at - run.started_at).total_seconds() if run.finished_at else None
+    return {
+        "run_id": run.run_id,
+        "source": run.source,
+        "trigger": str(run.trigger),
+        "status": str(run.status),
+        "started_at": run.started_at,
+        "finished_at": run.finished_at,
+        "seconds": None if seconds is None else round(seconds, 3),
+        **run.counters._asdict(),
+        "error_code": run.error_code,
+        "error": run.error,
+        "resumes": run.resumes,
+    }
+
+
+def rejection_view(rejection: StoredRejection) -> dict[str, Any]:
+    """A stored rejection."""
+    return asdict(rejection)
+
+
+def checkpoint_view(checkpoint: Checkpoint) -> dict[str, Any]:
+    """The position of one partition."""
+    return {
+        "source": checkpoint.source,
+        "partition": checkpoint.partition,
+        "version": checkpoint.version,
+        "run_id": checkpoint.run_id,
+        "updated_at": checkpoint.updated_at,
+        "cursor": dict(checkpoint.cursor),
+    }
+
+
+def json_object(view: View) -> str:
+    """One JSON object on one line: keys in the view's order, exact numbers, times in RFC 3339."""
+    return "{" + ",".join(f"{canonical_json(key)}:{canonical_json(value)}" for key, value in view.items()) + "}"
+
+
+def json_array(views: Iterable[View]) -> str:
+    """A JSON array, one object a line."""
+    lines = ",\n ".join(json_object(view) for view in views)
+    return f"[{lines}]"

@@ -1,0 +1,68 @@
+"""What is told while runs go on."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+
+import pytest
+from rich.console import Console
+from rich.progress import Progress
+
+from kasparro_app.cli.progress import PlainProgress, RichProgress, summary
+from kasparro_core.errors import PermanentSourceError
+from kasparro_core.model import Counters, Rejection, Run, RunStatus, Stage, Trigger
+
+RUN = Run(7, "prices", Trigger.CLI, RunStatus.RUNNING, datetime(2024, 1, 1, tzinfo=UTC))
+
+
+def refused(number: int, stage: Stage = Stage.NORMALIZE) -> Rejection:
+    return Rejection(stage, "decimal_invalid", "close", f"message {number}", None, number)
+
+
+def test_plain_lines_tell_start_end_and_trouble() -> None:
+    """A line per run at both ends, the first three rejections, notes left out, and each failed partition."""
+    lines: list[str] = []
+    observer = PlainProgress(lines.append, clock=lambda: 0.0)
+    observer.run_started(RUN)
+    observer.rejected(RUN, "", (refused(0, Stage.FIELD), *(refused(n) for n in range(1, 6))))
+    observer.partition_failed(RUN, "a.csv", PermanentSourceError("no such file"))
+    observer.run_finished(RUN)
+    assert lines[0] == "prices: run 7 started"
+    assert [line for line in lines if "message" in line] == [f"prices: rejected: close: message {n}" for n in (1, 2, 3)]
+    assert lines[-2:] == ["prices: a.csv: no such file", "prices: run 7 running: nothing new"]
+
+
+def test_batches_are_told_every_few_seconds() -> None:
+    """Many batches in a moment are one silence; after five seconds there is a line with the sum so far."""
+    lines: list[str] = []
+    now = [0.0]
+    observer = PlainProgress(lines.append, clock=lambda: now[0])
+    observer.run_started(RUN)
+    for _ in range(3):
+        observer.batch_committed(RUN, "", Counters(fetched=10, inserted=10))
+    assert len(lines) == 1
+    now[0] = 6.0
+    observer.batch_committed(RUN, "", Counters(fetched=10, inserted=10))
+    assert lines[1] == "prices: 40 fetched, 40 inserted"
+
+
+def test_the_bar_counts_and_ends() -> None:
+    """On a terminal each source has one line, which carries the sum and then the final state."""
+    with Progress(console=Console(quiet=True), auto_refresh=False) as progress:
+        observer = RichProgress(progress, lambda line: None)
+        observer.run_waiting("prices", 3)
+        observer.run_started(RUN)
+        observer.batch_committed(RUN, "", Counters(fetched=2, unchanged=2))
+        (task,) = progress.tasks
+        assert task.fields["done"] == "2 fetched, 2 unchanged"
+        observer.run_finished(RUN)
+        assert progress.tasks[0].finished
+
+
+@pytest.mark.parametrize(
+    ("counters", "text"),
+    [(Counters(), "nothing new"), (Counters(fetched=1200, inserted=1190, rejected=10, batches=3), None)],
+)
+def test_a_summary_names_what_is_not_zero(counters: Counters, text: str | None) -> None:
+    """Thousands are separated, zeros and technical counters are left out."""
+    assert summary(counters) == (text or "1,200 fetched, 1,190 inserted, 10 rejected")

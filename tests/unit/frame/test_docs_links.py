@@ -1,0 +1,104 @@
+"""The documentation hangs together, and says nothing that is true on one machine alone."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[3]
+DOCS = sorted((ROOT / "docs").rglob("*.md"))
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *DOCS]
+LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
+FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
+MACHINE_PATHS = re.compile(r"(?<![\w.>}/])/(?:work|root|opt/pypi)\b")
+
+
+def identity(page: Path) -> str:
+    """A page's name in the test report."""
+    return page.relative_to(ROOT).as_posix()
+
+
+def anchors(page: Path) -> set[str]:
+    """The anchors that a page's headings make, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", page.read_text("utf-8")), re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).strip().replace(" ", "-") for heading in headings}
+
+
+def broken(page: Path) -> list[str]:
+    """Links of a page that lead nowhere."""
+    text = FENCE.sub("", page.read_text("utf-8"))
+    return [link for link in LINK.findall(text) if "://" not in link and not leads(page, link)]
+
+
+def leads(page: Path, link: str) -> bool:
+    """True when the file, and the heading in it, exist."""
+    name, _, anchor = link.partition("#")
+    target = (page.parent / name).resolve() if name else page
+    return target.exists() and (not anchor or anchor in anchors(target))
+
+
+@pytest.mark.parametrize("page", PAGES, ids=identity)
+def test_every_link_leads_somewhere(page: Path) -> None:
+    """Each link between files points to a file that exists and, with an anchor, to a heading in it."""
+    assert broken(page) == []
+
+
+def test_a_broken_link_would_be_seen(tmp_path: Path) -> None:
+    """The search finds a missing file and a missing heading, so that an empty result means something."""
+    page = tmp_path / "page.md"
+    page.write_text("# One thing\n[a](#one-thing) [b](#two) [c](gone.md) [d](https://example.com)\n", "utf-8")
+    assert broken(page) == ["#two", "gone.md"]
+
+
+def test_every_page_can_be_reached() -> None:
+    """Following links from the README comes to every page of the documentation."""
+    seen: set[Path] = set()
+    ahead = [ROOT / "README.md"]
+    while ahead:
+        page = ahead.pop()
+        if page in seen or page.suffix != ".md":
+            continue
+        seen.add(page)
+        links = [link.partition("#")[0] for link in LINK.findall(page.read_text("utf-8")) if "://" not in link]
+        ahead += [target for link in links if (target := (page.parent / link).resolve()).is_file()]
+    assert set(DOCS) - seen == set()
+
+
+def test_the_two_commands_of_the_readme_are_targets() -> None:
+    """The README shows `make run` and `make test`, and both are there."""
+    readme = (ROOT / "README.md").read_text("utf-8")
+    makefile = (ROOT / "Makefile").read_text("utf-8")
+    for target in re.findall(r"^make ([\w-]+)", readme, re.MULTILINE):
+        assert re.search(rf"^{target}:.*## ", makefile, re.MULTILINE), target
+    assert "make run" in readme
+    assert "make test" in readme
+
+
+def test_the_readme_is_one_screen() -> None:
+    """The README stays short enough to be read."""
+    assert len((ROOT / "README.md").read_text("utf-8").splitlines()) <= 80
+
+
+def tracked() -> list[Path]:
+    """The text files of the repository: what git knows or would add."""
+    command = ["git", "ls-files", "--cached", "--others", "--exclude-standard"]
+    listing = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    if listing.returncode:
+        pytest.skip("needs git and a clone of the repository")
+    return [path for name in listing.stdout.splitlines() if (path := ROOT / name).is_file()]
+
+
+def test_no_file_names_a_path_of_one_machine() -> None:
+    """No file holds an absolute path of the machine that it was written on."""
+    here = Path(__file__)
+    found = {identity(path) for path in tracked() if path != here and MACHINE_PATHS.search(text_of(path))}
+    assert found == set()
+
+
+def text_of(path: Path) -> str:
+    """A file's text, or nothing where it is not text."""
+    data = path.read_bytes()
+    return "" if b"\0" in data else data.decode("utf-8", "replace")
