@@ -75,8 +75,7 @@ def replay() -> Iterator[Replay]:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     server = subprocess.Popen(
-        [sys.executable, str(tool), "--data", str(shared / "data"), "--port", str(port)]
-        + ["--records", str(RECORDS), "--nasty"],
+        [sys.executable, str(tool), f"--data={shared / 'data'}", f"--port={port}", f"--records={RECORDS}", "--nasty"],
         stdout=subprocess.DEVNULL,
     )
     try:

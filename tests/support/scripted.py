@@ -84,7 +84,9 @@ def batch_of(rows: Sequence[dict[str, Any]], cursor: dict[str, Any], at: datetim
     """A batch as a source of JSON pages yields it."""
     raw = RawPayload(json.dumps(list(rows)).encode(), {"format": "lines"})
     items = LinesDecoder().decode(raw).items
-    return Batch(cursor, FetchFacts(at, url="test:", status=200, bytes_fetched=len(raw.payload), requests=1), raw, items)
+    return Batch(
+        cursor, FetchFacts(at, url="test:", status=200, bytes_fetched=len(raw.payload), requests=1), raw, items
+    )
 
 
 @dataclass

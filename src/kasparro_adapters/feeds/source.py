@@ -175,5 +175,7 @@ class FeedSource:
 def _check(cursor: Cursor | None, source: str) -> None:
     if cursor and not isinstance(cursor.get("seen"), str):
         raise CheckpointError(
-            "the stored position is not one of a feed", source=source, hint=f"`kasparro run {source} --full` reads it anew."
+            "the stored position is not one of a feed",
+            source=source,
+            hint=f"`kasparro run {source} --full` reads it anew.",
         )

@@ -1,4 +1,4 @@
-"""What the core needs from the outside, as Protocols. Their docstrings are the contract; adapters do not subclass them."""
+"""What the core needs from the outside, as Protocols: their docstrings are the contract, and nobody subclasses them."""
 
 from kasparro_core.ports.clock import Clock
 from kasparro_core.ports.fetch import Fetcher, FetchRequest, FetchResponse, RateRules, RetryRules

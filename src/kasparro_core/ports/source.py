@@ -1,4 +1,4 @@
-"""The source ports: reading an origin, and understanding its bytes. Two things, because replay needs the second alone."""
+"""The source ports: reading an origin, and understanding its bytes. Two, because replay needs the second alone."""
 
 from __future__ import annotations
 

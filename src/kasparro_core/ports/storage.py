@@ -109,7 +109,7 @@ class RunLog(Protocol):
         """One run, or None."""
         ...
 
-    async def reads(self, source: str, /, *, after: int = 0, limit: int = 500) -> list[BatchRead]:
+    async def reads(self, source: str, /, *, after: int = 0, limit: int = 500) -> Sequence[BatchRead]:
         """Up to `limit` reads of a source that have a raw payload and a `read_id` greater than `after`, in ascending
         read_id, which is the order in which they were committed."""
         ...
@@ -212,10 +212,8 @@ class LeaseStore(Protocol):
         """The lease with `expired` as the database sees it now, or None."""
         ...
 
-    async def take(
-        self, source: str, partition: str, /, *, owner: str, ttl: float, expected_token: int
-    ) -> Lease:
-        """Make `owner` the holder for `ttl` seconds with a token one higher than `expected_token` (0: no lease row yet).
+    async def take(self, source: str, partition: str, /, *, owner: str, ttl: float, expected_token: int) -> Lease:
+        """Make `owner` the holder for `ttl` seconds, with a token one higher than `expected_token` (0: no row yet).
 
         The caller has made sure that the present holder is gone. Raises ConflictError if the token moved.
         """

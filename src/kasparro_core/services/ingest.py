@@ -1,6 +1,6 @@
 """Carry one partition from its position to its end: read, prepare and write, the three overlapping.
 
-    Source.read ──Batch──▶ prepare (worker thread) ──one ahead──▶ write, in order, one unit of work a slice
+Source.read ──Batch──▶ prepare (worker thread) ──one ahead──▶ write, in order, one unit of work a slice
 """
 
 from __future__ import annotations
@@ -124,9 +124,7 @@ class Ingest:
                 hint=f"`kasparro run {self._job.name} --full` reads it from the start.",
             )
         slices = await asyncio.to_thread(self._slices_from, stored, position.offset)
-        place = Place(
-            writer.next_seq(), position.raw_id, position.fetch, position.after, tuple(position.validators)
-        )
+        place = Place(writer.next_seq(), position.raw_id, position.fetch, position.after, tuple(position.validators))
         for number, part in enumerate(slices):
             await writer.write_slice(part, place, packed=None, last=number == len(slices) - 1, cost=None)
         return position.after

@@ -43,8 +43,8 @@ class Replayer:
     async def replay(self, job: SourceJob, *, dry_run: bool = False) -> Run:
         """Replay everything that is stored of a source and return the finished run.
 
-        With `dry_run` nothing is kept, not even the run (its id is 0): each unit of work is rolled back, and the counters
-        say what each payload would change by itself.
+        With `dry_run` nothing is kept, not even the run (its id is 0): each unit of work is rolled back, and the
+        counters say what each payload would change by itself.
         Interrupted half-way, it is simply done again: it only ever moves records towards the same final state.
         Raises PermanentSourceError for a payload that its decoder no longer understands, StorageError when the
         database fails.

@@ -1,7 +1,7 @@
 """One run of one source: claim it, ingest its partitions side by side, give the run its final state.
 
-    running ─▶ succeeded | unchanged | degraded | failed     by this process
-    running ─▶ interrupted                                   cancelled here, or marked by whoever takes over
+running ─▶ succeeded | unchanged | degraded | failed     by this process
+running ─▶ interrupted                                   cancelled here, or marked by whoever takes over
 """
 
 from __future__ import annotations
@@ -97,9 +97,7 @@ class Runner:
             raise
         return await self._finish(job, claim.run, keeper, progress)
 
-    async def _ingest(
-        self, job: SourceJob, run: Run, keeper: LeaseKeeper, progress: _Progress, *, full: bool
-    ) -> None:
+    async def _ingest(self, job: SourceJob, run: Run, keeper: LeaseKeeper, progress: _Progress, *, full: bool) -> None:
         try:
             progress.partitions = list(await job.source.partitions())
         except SourceError as error:

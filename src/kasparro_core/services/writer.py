@@ -1,4 +1,4 @@
-"""One slice, one unit of work: fence, raw payload, records, rejections, validators, ledger and checkpoint, then commit."""
+"""One slice, one unit of work: fence, payload, records, rejections, validators, ledger, checkpoint, then commit."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _FIRST_WAIT = 0.1
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where a payload stands: its raw_id if it is stored already, its row in the ledger, its facts and what comes after."""
+    """Where a payload stands: its raw_id once it is stored, its row in the ledger, its facts, what comes after."""
 
     seq: int
     raw_id: int | None

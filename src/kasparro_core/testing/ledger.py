@@ -244,7 +244,7 @@ async def _note(store: Store, run_id: int, partition: str, seq: int, body: str, 
 
 async def _reads(store: Store) -> list[BatchRead]:
     async with store.begin(write=False) as work:
-        return await work.runs.reads(SOURCE)
+        return list(await work.runs.reads(SOURCE))
 
 
 async def _get(store: Store, run_id: int) -> Run | None:

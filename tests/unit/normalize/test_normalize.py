@@ -308,6 +308,8 @@ def test_no_mapping_is_confused_with_another():
 def test_a_key_part_may_have_alternatives():
     """The first field that holds something is the key; an item in which none does is rejected."""
     mapping = RecordMapping(source="coins", kind="quote", key=[["id", "name"]])
-    result = normalize([{"id": "btc", "name": "Bitcoin"}, {"id": "", "name": "Cresio"}, {"id": "", "name": " "}], mapping)
+    result = normalize(
+        [{"id": "btc", "name": "Bitcoin"}, {"id": "", "name": "Cresio"}, {"id": "", "name": " "}], mapping
+    )
     assert [record.key for record in result.records] == ["btc", "Cresio"]
     assert [(refused.code, refused.path) for refused in result.rejections] == [("key_missing", "id")]

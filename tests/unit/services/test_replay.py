@@ -51,7 +51,12 @@ class Bench:
             for stored in await work.records.page(RecordQuery()):
                 versions = await work.records.versions(stored.record_id)
                 found.append(
-                    (stored.record, stored.updated_at, stored.first_seen_at, [(v.record, v.observed_at) for v in versions])
+                    (
+                        stored.record,
+                        stored.updated_at,
+                        stored.first_seen_at,
+                        [(v.record, v.observed_at) for v in versions],
+                    )
                 )
             return found
 
