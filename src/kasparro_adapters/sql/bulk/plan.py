@@ -1,0 +1,203 @@
+"""The decisions of an upsert, pure: what is stored and what comes in, to what has to be written.
+
+Records of one key are taken one after the other; the result is the one that single upserts would have left, with one
+row to write per key.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from typing import Literal, NamedTuple
+
+from kasparro_core.model import Observation, PreparedRecord, UpsertOutcome
+from kasparro_core.model.order import Moment, supersedes
+
+Outcome = Literal["inserted", "updated", "unchanged"]
+
+
+class State(NamedTuple):
+    """What decides about a stored record."""
+
+    record_id: int
+    content_hash: str
+    occurred_at: datetime | None
+    observed_at: datetime
+    raw_index: int
+
+
+class Suspect(NamedTuple):
+    """A state that may become a version, unless its content is known already."""
+
+    record_id: int
+    content_hash: str
+    observed_at: datetime
+    raw_index: int
+
+
+KnownVersion = Suspect
+"""A stored version, by the same four."""
+
+
+class Place(NamedTuple):
+    """Where a state was seen: the fetch instant and the place in the payload."""
+
+    observed_at: datetime
+    raw_index: int
+
+
+class Update(NamedTuple):
+    """A new latest state for a stored record, `steps` revisions further."""
+
+    record_id: int
+    prepared: PreparedRecord
+    steps: int
+
+
+class Version(NamedTuple):
+    """An incoming state that becomes a version; `record_id` is None for a record of the same batch."""
+
+    record_id: int | None
+    prepared: PreparedRecord
+
+
+@dataclass(slots=True)
+class Plan:
+    """What to write: new records with their revision, new states, stored states to keep as versions, other versions."""
+
+    inserts: list[tuple[PreparedRecord, int]] = field(default_factory=list)
+    updates: list[Update] = field(default_factory=list)
+    keep: list[int] = field(default_factory=list)
+    versions: list[Version] = field(default_factory=list)
+    outcome: UpsertOutcome = UpsertOutcome()
+
+    @property
+    def changes(self) -> int:
+        """How many records get a new change_seq."""
+        return len(self.inserts) + len(self.updates)
+
+    @property
+    def is_empty(self) -> bool:
+        """True when nothing has to be written."""
+        return not (self.inserts or self.updates or self.versions)
+
+
+def suspects(
+    records: Sequence[PreparedRecord], observation: Observation, stored: Mapping[str, State | None]
+) -> Iterator[Suspect]:
+    """Every state that the plan may have to keep as a version of a stored record."""
+    single = len({prepared.record.key for prepared in records}) == len(records)
+    for state in stored.values():
+        if state is not None:
+            yield Suspect(state.record_id, state.content_hash, state.observed_at, state.raw_index)
+    for prepared in records:
+        state = stored.get(prepared.record.key)
+        if state is None or (single and _replaces(prepared, observation, state.occurred_at, state.observed_at)):
+            continue
+        yield Suspect(state.record_id, prepared.content_hash, observation.observed_at, prepared.raw_index)
+
+
+def make_plan(
+    records: Sequence[PreparedRecord],
+    observation: Observation,
+    stored: Mapping[str, State | None],
+    known: Sequence[KnownVersion],
+) -> Plan:
+    """Take the records one after the other. Keys that are not in `stored` have not changed."""
+    changed = [prepared for prepared in records if prepared.record.key in stored]
+    repeated = {key for key, times in Counter(prepared.record.key for prepared in changed).items() if times > 1}
+    plan = Plan()
+    tracks: dict[str, _Track] = {}
+    versions = _by_record(known)
+    outcomes: Counter[str] = Counter(unchanged=len(records) - len(changed))
+    for prepared in changed:
+        key = prepared.record.key
+        state = stored[key]
+        if state is None and key not in repeated:  # what most records of a first load are
+            plan.inserts.append((prepared, 1))
+            continue
+        track = tracks.get(key)
+        if track is None:
+            track = tracks[key] = _Track(observation, state, versions[state.record_id] if state else {})
+        outcomes[track.take(prepared)] += 1
+    outcomes["inserted"] += len(plan.inserts)
+    for track in tracks.values():
+        track.add_to(plan)
+    plan.outcome = UpsertOutcome(**outcomes)
+    return plan
+
+
+def _by_record(known: Sequence[KnownVersion]) -> defaultdict[int, dict[Place, str]]:
+    versions: defaultdict[int, dict[Place, str]] = defaultdict(dict)
+    for record_id, content_hash, observed_at, raw_index in known:
+        versions[record_id][Place(observed_at, raw_index)] = content_hash
+    return versions
+
+
+class _Track:
+    """One key: its latest state as the records go by, and the versions that they leave."""
+
+    __slots__ = ("_current", "_kept", "_latest", "_observation", "_record_id", "_steps", "_versions")
+
+    def __init__(self, observation: Observation, stored: State | None, versions: dict[Place, str]) -> None:
+        self._observation = observation
+        self._current = stored
+        self._record_id = stored.record_id if stored else None
+        self._versions = versions
+        self._latest: PreparedRecord | None = None
+        self._steps = 0
+        self._kept: dict[Place, PreparedRecord | None] = {}  # None: the stored state
+
+    def take(self, prepared: PreparedRecord) -> Outcome:
+        """Let one record act."""
+        current, observation = self._current, self._observation
+        if current is None:
+            return self._become(prepared, "inserted")
+        if current.content_hash == prepared.content_hash:
+            return "unchanged"
+        here = Place(observation.observed_at, prepared.raw_index)
+        if _replaces(prepared, observation, current.occurred_at, current.observed_at):
+            there = Place(current.observed_at, current.raw_index)
+            if observation.history and there != here:
+                self._keep(there, current.content_hash, self._latest)
+            return self._become(prepared, "updated")
+        return self._keep(here, prepared.content_hash, prepared) if observation.history else "unchanged"
+
+    def add_to(self, plan: Plan) -> None:
+        """What this key needs written."""
+        record_id = self._record_id
+        if self._latest is not None:
+            if record_id is None:
+                plan.inserts.append((self._latest, self._steps))
+            else:
+                plan.updates.append(Update(record_id, self._latest, self._steps))
+        for prepared in self._kept.values():
+            if prepared is not None:
+                plan.versions.append(Version(record_id, prepared))
+            elif record_id is not None:
+                plan.keep.append(record_id)
+
+    def _become(self, prepared: PreparedRecord, outcome: Outcome) -> Outcome:
+        self._current = State(
+            0, prepared.content_hash, prepared.record.occurred_at, self._observation.observed_at, prepared.raw_index
+        )
+        self._latest = prepared
+        self._steps += 1
+        return outcome
+
+    def _keep(self, place: Place, content_hash: str, prepared: PreparedRecord | None) -> Outcome:
+        """Once per content, and one per place."""
+        if content_hash in self._versions.values():
+            return "unchanged"
+        self._versions[place] = content_hash
+        self._kept[place] = prepared
+        return "updated"
+
+
+def _replaces(
+    prepared: PreparedRecord, observation: Observation, occurred_at: datetime | None, observed_at: datetime
+) -> bool:
+    new = Moment(prepared.record.occurred_at, observation.observed_at)
+    return supersedes(new, Moment(occurred_at, observed_at), by_occurrence=observation.by_occurrence)

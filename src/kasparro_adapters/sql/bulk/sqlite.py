@@ -1,0 +1,175 @@
+"""Records into SQLite: look-ups through JSON arrays, writes by executemany. No statement grows with the batch."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from datetime import datetime
+from typing import Any
+
+from kasparro_adapters.sql.bulk.columns import STATE, record_ids_by_key, state_of
+from kasparro_adapters.sql.bulk.plan import KnownVersion, Plan, State, Suspect
+from kasparro_adapters.sql.ordering import order_of
+from kasparro_adapters.sql.session import Session
+from kasparro_adapters.sql.types import instant_text
+from kasparro_core.model import Observation, PreparedRecord
+from kasparro_core.normalize.canonical import canonical_decimal
+
+
+def _list(columns: Iterable[str]) -> str:
+    return ", ".join(columns)
+
+
+def _marks(columns: Sequence[str]) -> str:
+    return _list("?" for _ in columns)
+
+
+_RECORD = (
+    "source", "key", *STATE, "updated_at", "title_folded", "value_order",
+    "first_seen_at", "revision", "change_seq",
+)  # fmt: skip
+_CHANGED = (*STATE, "updated_at", "title_folded", "value_order")
+_TITLE, _VALUE = STATE.index("title"), STATE.index("value")
+
+_INSERT = f"INSERT INTO records ({_list(_RECORD)}) VALUES ({_marks(_RECORD)})"
+_UPDATE = (
+    f"UPDATE records SET {_list(f'{name} = ?' for name in _CHANGED)}, gone_at = NULL, revision = revision + ?,"
+    " change_seq = ? WHERE record_id = ?"
+)
+_REPLACE_VERSION = " ON CONFLICT (record_id, observed_at, raw_index) DO UPDATE SET " + _list(
+    f"{name} = excluded.{name}" for name in STATE if name != "raw_index"
+)
+_INSERT_VERSION = (
+    f"INSERT INTO record_versions (record_id, {_list(STATE)}, observed_at) VALUES (?, {_marks(STATE)}, ?)"
+    + _REPLACE_VERSION
+)
+_KEEP = (
+    f"INSERT INTO record_versions (record_id, {_list(STATE)}, observed_at)"
+    f" SELECT record_id, {_list(STATE)}, updated_at FROM records WHERE record_id = ?" + _REPLACE_VERSION
+)
+_STATES = (
+    "SELECT s.key, r.record_id, r.content_hash, r.occurred_at, r.updated_at, r.raw_index"
+    " FROM json_each(?) AS s CROSS JOIN records AS r ON r.source = ? AND r.key = s.value"
+)
+_SUSPECTS = (
+    "WITH s AS MATERIALIZED (SELECT json_extract(value, '$[0]') AS record_id, json_extract(value, '$[1]') AS"
+    " content_hash, json_extract(value, '$[2]') AS observed_at, json_extract(value, '$[3]') AS raw_index"
+    " FROM json_each(?))"
+)
+_KNOWN = (
+    _SUSPECTS + " SELECT v.record_id, v.content_hash, v.observed_at, v.raw_index FROM s CROSS JOIN record_versions AS v"
+    " ON v.record_id = s.record_id AND v.content_hash = s.content_hash"
+    " UNION SELECT v.record_id, v.content_hash, v.observed_at, v.raw_index FROM s CROSS JOIN record_versions AS v"
+    " ON v.record_id = s.record_id AND v.observed_at = s.observed_at AND v.raw_index = s.raw_index"
+)
+_CLAIM = "UPDATE change_counter SET last_seq = last_seq + ? RETURNING last_seq"
+
+
+class SqliteBulk:
+    """The BulkWriter of a transaction that holds SQLite's write lock from its beginning."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    async def mark(self) -> int:
+        """The last change_seq."""
+        return int((await self._session.driver_sql("SELECT last_seq FROM change_counter")).scalar_one())
+
+    async def claim(self, count: int) -> int:
+        """Take numbers; the write lock keeps everybody else away."""
+        return int((await self._session.driver_sql(_CLAIM, (count,))).scalar_one()) - count
+
+    async def differing(self, source: str, records: Sequence[PreparedRecord]) -> Mapping[str, State | None]:
+        """Fetch all states by position in an array of the keys, and compare here."""
+        keys = json.dumps([prepared.record.key for prepared in records], ensure_ascii=False)
+        rows = await self._rows(_STATES, keys, source)
+        states = {row[0]: row for row in rows}
+        found: dict[str, State | None] = {}
+        for position, prepared in enumerate(records):
+            row = states.get(position)
+            if row is None:
+                found[prepared.record.key] = None
+            elif row[2] != prepared.content_hash:
+                found[prepared.record.key] = State(row[1], row[2], _instant(row[3]), _parse(row[4]), row[5])
+        return found
+
+    async def known_versions(self, suspects: Sequence[Suspect]) -> Sequence[KnownVersion]:
+        """Two index look-ups per suspect."""
+        given = json.dumps([(s.record_id, s.content_hash, instant_text(s.observed_at), s.raw_index) for s in suspects])
+        rows = await self._rows(_KNOWN, given)
+        return [KnownVersion(row[0], row[1], _parse(row[2]), row[3]) for row in rows]
+
+    async def write(self, plan: Plan, observation: Observation, first_seq: int) -> None:
+        """Stored states first, while they are still there; then new states, new records, other versions."""
+        seen_at = instant_text(observation.observed_at)
+        await self._many(_KEEP, [(record_id,) for record_id in plan.keep])
+        await self._many(
+            _UPDATE,
+            [
+                (*_changed(update.prepared, observation, seen_at), update.steps, first_seq + n, update.record_id)
+                for n, update in enumerate(plan.updates)
+            ],
+        )
+        first_seq += len(plan.updates)
+        await self._many(
+            _INSERT,
+            [
+                (observation.source, prepared.record.key, *_changed(prepared, observation, seen_at), seen_at, revision,
+                 first_seq + n)
+                for n, (prepared, revision) in enumerate(plan.inserts)
+            ],
+        )  # fmt: skip
+        await self._write_versions(plan, observation, seen_at)
+
+    async def _write_versions(self, plan: Plan, observation: Observation, seen_at: str) -> None:
+        if not plan.versions:
+            return
+        ids = await record_ids_by_key(self, plan, observation.source)
+        await self._many(
+            _INSERT_VERSION,
+            [
+                (record_id or ids[prepared.record.key], *_version(prepared, observation), seen_at)
+                for record_id, prepared in plan.versions
+            ],
+        )
+
+    async def record_ids(self, source: str, keys: Sequence[str]) -> Sequence[tuple[str, int]]:
+        """The ids of stored records."""
+        rows = await self._rows(_STATES, json.dumps(keys, ensure_ascii=False), source)
+        return [(keys[row[0]], row[1]) for row in rows]
+
+    async def _rows(self, statement: str, *params: str) -> Sequence[Any]:
+        return (await self._session.driver_sql(statement, params)).all()
+
+    async def _many(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
+        if rows:
+            await self._session.driver_sql(statement, rows)
+
+
+def _version(prepared: PreparedRecord, observation: Observation) -> tuple[Any, ...]:
+    value, occurred_at = prepared.record.value, prepared.record.occurred_at
+    return state_of(
+        prepared,
+        observation,
+        None if value is None else canonical_decimal(value),
+        None if occurred_at is None else instant_text(occurred_at),
+    )
+
+
+def _changed(prepared: PreparedRecord, observation: Observation, seen_at: str) -> tuple[Any, ...]:
+    state = _version(prepared, observation)
+    title, value = state[_TITLE], state[_VALUE]
+    return (
+        *state,
+        seen_at,
+        None if title is None else title.casefold(),
+        None if value is None else order_of(value),
+    )
+
+
+def _parse(text: str) -> datetime:
+    return datetime.fromisoformat(text)
+
+
+def _instant(text: str | None) -> datetime | None:
+    return None if text is None else datetime.fromisoformat(text)

@@ -1,0 +1,110 @@
+"""PostgreSQL through asyncpg."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping, Sequence
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+from sqlalchemy import ColumnElement, Text, any_, bindparam, func, literal, text
+from sqlalchemy.dialects.postgresql import ARRAY, Insert, insert
+from sqlalchemy.engine import URL
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
+from sqlalchemy.sql.expression import TableClause
+
+from kasparro_adapters.sql.bulk.port import BulkWriter
+from kasparro_adapters.sql.bulk.postgres import PostgresBulk
+from kasparro_adapters.sql.errors import translated
+from kasparro_adapters.sql.session import Session, opened
+from kasparro_adapters.sql.types import Instant
+from kasparro_adapters.sql.url import connect_options, shown
+from kasparro_core.normalize.canonical import parse_json
+
+_SCHEMA_LOCK = 0x6B6173706172726F  # one number of our own in the database's space of advisory locks: "kasparro"
+_IDLE_LIMIT = 30  # seconds; below the lease, so that a stopped owner cannot block its successor
+
+CONNECT_TIMEOUT = 10.0
+
+
+class PostgresDatabase:
+    """A server's database, with one pool for writers and one for readers.
+
+    `lock_wait` (seconds) bounds how long a statement waits for a lock. Readers see one snapshot per transaction and may
+    idle inside it; a writer that idles for 30 s loses its transaction.
+    """
+
+    def __init__(self, url: URL, lock_wait: float = 20.0) -> None:
+        self.shown = shown(url)
+        limits = {
+            "lock_timeout": f"{lock_wait * 1000:.0f}",
+            "idle_in_transaction_session_timeout": f"{_IDLE_LIMIT}s",
+        }
+        self._writer = postgres_engine(url, limits, pool_size=5, max_overflow=15)
+        self._reader = postgres_engine(
+            url,
+            {"default_transaction_read_only": "on"},
+            pool_size=5,
+            max_overflow=15,
+            isolation_level="REPEATABLE READ",
+        )
+
+    @asynccontextmanager
+    async def session(self, *, write: bool) -> AsyncIterator[Session]:
+        """A transaction, begun with its first statement."""
+        engine = self._writer if write else self._reader
+        async with opened(engine, self.shown) as session:
+            yield session
+
+    @asynccontextmanager
+    async def schema_change(self) -> AsyncIterator[AsyncConnection]:
+        """An advisory lock of the transaction excludes the others."""
+        with translated(self.shown, connecting=True):
+            async with self._writer.begin() as connection:
+                await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _SCHEMA_LOCK})
+                yield connection
+
+    def exists(self) -> bool:
+        """Connecting never makes a database here."""
+        return True
+
+    def bulk(self, session: Session) -> BulkWriter:
+        """Writes by COPY and arrays."""
+        return PostgresBulk(session)
+
+    def insert(self, table: TableClause) -> Insert:
+        """PostgreSQL's INSERT."""
+        return insert(table)
+
+    def now(self, plus: float = 0.0) -> ColumnElement[datetime]:
+        """The server's clock, which goes on within a transaction."""
+        return func.clock_timestamp(type_=Instant) + literal(timedelta(seconds=plus))
+
+    def among(self, column: ColumnElement[Any], values: Sequence[str]) -> ColumnElement[bool]:
+        """Through an array."""
+        return column == any_(bindparam(None, list(values), type_=ARRAY(Text)))
+
+    def contains(self, column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
+        """strpos() compares code points."""
+        return func.strpos(column, text) > 0
+
+    async def close(self) -> None:
+        """Close both pools."""
+        await self._writer.dispose()
+        await self._reader.dispose()
+
+
+def postgres_engine(url: URL, settings: Mapping[str, str], **options: Any) -> AsyncEngine:
+    """An engine whose sessions run in UTC under our name with these server settings."""
+    connect_args = {
+        "timeout": CONNECT_TIMEOUT,
+        **connect_options(url),
+        "server_settings": {"application_name": "kasparro", "timezone": "UTC", **settings},
+    }
+    return create_async_engine(
+        url,
+        connect_args=connect_args,
+        hide_parameters=True,
+        json_deserializer=parse_json,  # exact: the default makes floats of decimals
+        **options,
+    )

@@ -1,0 +1,1 @@
+"""The storage ports over SQL, one module each."""

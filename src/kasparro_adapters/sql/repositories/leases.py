@@ -1,0 +1,86 @@
+"""Ownership, by the database's clock."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from sqlalchemy import ColumnElement, Row, select, update
+
+from kasparro_adapters.sql.database import Database
+from kasparro_adapters.sql.session import Session
+from kasparro_adapters.sql.tables import leases
+from kasparro_core.errors import ConflictError
+from kasparro_core.model import Lease
+
+
+class SqlLeases:
+    """The LeaseStore of one transaction."""
+
+    def __init__(self, session: Session, database: Database) -> None:
+        self._session = session
+        self._database = database
+
+    async def get(self, source: str, partition: str, /) -> Lease | None:
+        """The lease as the database sees it now."""
+        expired = (leases.c.expires_at <= self._database.now()).label("expired")
+        row = await self._session.first(
+            select(leases, expired).where(leases.c.source == source, leases.c.partition == partition)
+        )
+        return None if row is None else _lease(row, expired=bool(row.expired))
+
+    async def take(self, source: str, partition: str, /, *, owner: str, ttl: float, expected_token: int) -> Lease:
+        """Insert token 1, or move the expected token one further."""
+        expires_at = self._database.now(ttl)
+        if expected_token == 0:
+            insert = self._database.insert(leases).on_conflict_do_nothing().returning(leases)
+            row = await self._session.first(
+                insert.values(source=source, partition=partition, owner=owner, token=1, expires_at=expires_at)
+            )
+        else:
+            values = {"owner": owner, "token": expected_token + 1, "run_id": None, "expires_at": expires_at}
+            row = await self._update(_held(source, partition, expected_token), values)
+        return _still_ours(row, source, partition)
+
+    async def renew(self, lease: Lease, /, *, ttl: float) -> Lease:
+        """Check the fence and extend; the row stays locked until the transaction ends."""
+        row = await self._update(_ours(lease), {"expires_at": self._database.now(ttl)})
+        return _still_ours(row, lease.source, lease.partition)
+
+    async def attach(self, lease: Lease, run_id: int, /) -> Lease:
+        """Note the run that holds the lease."""
+        row = await self._update(_ours(lease), {"run_id": run_id})
+        return _still_ours(row, lease.source, lease.partition)
+
+    async def release(self, lease: Lease, /) -> None:
+        """Give it up, if it is still ours."""
+        await self._update(_ours(lease), {"expires_at": self._database.now(), "run_id": None})
+
+    async def _update(self, which: ColumnElement[bool], values: dict[str, Any]) -> Row[Any] | None:
+        return await self._session.first(update(leases).where(which).values(values).returning(leases))
+
+
+def _ours(lease: Lease) -> ColumnElement[bool]:
+    return _held(lease.source, lease.partition, lease.token)
+
+
+def _held(source: str, partition: str, token: int) -> ColumnElement[bool]:
+    return (leases.c.source == source) & (leases.c.partition == partition) & (leases.c.token == token)
+
+
+def _still_ours(row: Row[Any] | None, source: str, partition: str) -> Lease:
+    if row is None:
+        place = f"source {source!r}" + (f", partition {partition!r}" if partition else "")
+        raise ConflictError(f"The lease of {place} belongs to another owner now.")
+    return _lease(row, expired=False)
+
+
+def _lease(row: Row[Any], *, expired: bool) -> Lease:
+    return Lease(
+        source=row.source,
+        partition=row.partition,
+        owner=row.owner,
+        token=row.token,
+        run_id=row.run_id,
+        expires_at=row.expires_at,
+        expired=expired,
+    )

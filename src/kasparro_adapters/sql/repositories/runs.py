@@ -1,0 +1,157 @@
+"""The ledger of runs and of their reads."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Row, select, update
+
+from kasparro_adapters.sql.database import Database
+from kasparro_adapters.sql.session import Session
+from kasparro_adapters.sql.tables import COUNTERS, run_batches, runs
+from kasparro_core.errors import ConflictError
+from kasparro_core.model import BatchRead, Counters, Run, RunQuery, RunStatus, Trigger
+
+
+class SqlRuns:
+    """The RunLog of one transaction."""
+
+    def __init__(self, session: Session, database: Database) -> None:
+        self._session = session
+        self._database = database
+
+    async def start(self, source: str, trigger: Trigger, started_at: datetime, /, *, resumes: int | None = None) -> Run:
+        """Add a running run."""
+        row = await self._session.first(
+            self._database.insert(runs)
+            .values(
+                source=source,
+                trigger=str(trigger),
+                status=str(RunStatus.RUNNING),
+                started_at=started_at,
+                resumes=resumes,
+                **Counters()._asdict(),
+            )
+            .returning(runs)
+        )
+        return _the_run(row, 0)
+
+    async def add(self, run_id: int, delta: Counters, /) -> None:
+        """Add to the counters of a running run."""
+        sums = {name: runs.c[name] + count for name, count in delta._asdict().items()}
+        await self._change(run_id, sums)
+
+    async def record_read(self, read: BatchRead, /, *, counters: Counters) -> None:
+        """Note a read, or add to one that is noted."""
+        inserted = await self._session.first(
+            self._database.insert(run_batches)
+            .values(
+                run_id=read.run_id,
+                partition=read.partition,
+                seq=read.seq,
+                raw_id=read.raw_id,
+                url=read.url,
+                status=read.status,
+                observed_at=read.observed_at,
+                counters=json.dumps(counters._asdict()),
+            )
+            .on_conflict_do_nothing()
+            .returning(run_batches.c.read_id)
+        )
+        if inserted is None:
+            await self._add_to_read(read, counters)
+
+    async def finish(
+        self,
+        run_id: int,
+        status: RunStatus,
+        finished_at: datetime,
+        /,
+        *,
+        error_code: str | None = None,
+        error: str | None = None,
+    ) -> Run:
+        """Give a running run its final state."""
+        return await self._change(
+            run_id,
+            {"status": str(status), "finished_at": finished_at, "error_code": error_code, "error": error},
+        )
+
+    async def get(self, run_id: int, /) -> Run | None:
+        """One run, or None."""
+        row = await self._session.first(select(runs).where(runs.c.run_id == run_id))
+        return None if row is None else _run(row)
+
+    async def list(self, query: RunQuery, /) -> list[Run]:
+        """Runs, newest first."""
+        statement = select(runs).order_by(runs.c.run_id.desc()).limit(query.limit)
+        if query.source is not None:
+            statement = statement.where(runs.c.source == query.source)
+        if query.status is not None:
+            statement = statement.where(runs.c.status == str(query.status))
+        return [_run(row) for row in await self._session.all(statement)]
+
+    async def reads(self, source: str, /, *, after: int = 0, limit: int = 500) -> Sequence[BatchRead]:
+        """Reads with a raw payload in ascending read_id."""
+        table = run_batches.c
+        statement = (
+            select(run_batches)
+            .join(runs, runs.c.run_id == table.run_id)
+            .where(runs.c.source == source, table.raw_id.is_not(None), table.read_id > after)
+            .order_by(table.read_id)
+            .limit(limit)
+        )
+        return [_read(row) for row in await self._session.all(statement)]
+
+    async def _change(self, run_id: int, values: dict[str, Any]) -> Run:
+        running = (runs.c.run_id == run_id) & (runs.c.status == str(RunStatus.RUNNING))
+        return _the_run(
+            await self._session.first(update(runs).where(running).values(values).returning(runs)),
+            run_id,
+        )
+
+    async def _add_to_read(self, read: BatchRead, counters: Counters) -> None:
+        table = run_batches.c
+        same = (table.run_id == read.run_id) & (table.partition == read.partition) & (table.seq == read.seq)
+        row = await self._session.first(select(table.counters).where(same).with_for_update())
+        if row is None:
+            raise RuntimeError("a read conflicted with a row that cannot be seen")
+        total = Counters(**row.counters).plus(counters)
+        await self._session.run(update(run_batches).where(same).values(counters=json.dumps(total._asdict())))
+
+
+def _the_run(row: Row[Any] | None, run_id: int) -> Run:
+    if row is None:
+        raise ConflictError(f"Run {run_id} is not running any more: another process took it over or it has ended.")
+    return _run(row)
+
+
+def _run(row: Row[Any]) -> Run:
+    return Run(
+        run_id=row.run_id,
+        source=row.source,
+        trigger=Trigger(row.trigger),
+        status=RunStatus(row.status),
+        started_at=row.started_at,
+        finished_at=row.finished_at,
+        counters=Counters(*(getattr(row, name) for name in COUNTERS)),
+        error_code=row.error_code,
+        error=row.error,
+        resumes=row.resumes,
+    )
+
+
+def _read(row: Row[Any]) -> BatchRead:
+    return BatchRead(
+        run_id=row.run_id,
+        partition=row.partition,
+        seq=row.seq,
+        raw_id=row.raw_id,
+        url=row.url,
+        status=row.status,
+        observed_at=row.observed_at,
+        read_id=row.read_id,
+    )

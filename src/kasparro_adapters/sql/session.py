@@ -1,0 +1,94 @@
+"""One transaction's connection. All SQL runs through it, so all driver errors are translated by it."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from contextlib import asynccontextmanager, contextmanager
+from typing import Any, TypeVar
+
+from sqlalchemy import Connection, CursorResult, Executable, Row
+from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
+
+from kasparro_adapters.sql.errors import translated
+
+T = TypeVar("T")
+Params = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
+
+
+@asynccontextmanager
+async def opened(engine: AsyncEngine, database: str) -> AsyncIterator[Session]:
+    """A session on a connection of its own, which is given back without what was not committed."""
+    with translated(database, connecting=True):
+        connection = await engine.connect()
+    session = Session(connection, database)
+    try:
+        with translated(database, connecting=True):
+            await connection.begin()
+        yield session
+    finally:
+        session.end("its context was left")
+        await asyncio.shield(asyncio.ensure_future(connection.close()))
+
+
+class Session:
+    """Statements of one transaction, until it is committed or a statement fails."""
+
+    def __init__(self, connection: AsyncConnection, database: str) -> None:
+        self._connection = connection
+        self._database = database
+        self._over: str | None = None
+
+    @property
+    def dialect(self) -> str:
+        """The database's kind: "sqlite" or "postgresql"."""
+        return self._connection.dialect.name
+
+    async def run(self, statement: Executable, params: Params = None) -> CursorResult[Any]:
+        """Execute a statement, once or for each of the given rows."""
+        with self.guarded():
+            return await self._connection.execute(statement, params)
+
+    async def all(self, statement: Executable) -> Sequence[Row[Any]]:
+        """All rows."""
+        return (await self.run(statement)).all()
+
+    async def first(self, statement: Executable) -> Row[Any] | None:
+        """The first row, or None."""
+        return (await self.run(statement)).first()
+
+    async def driver_sql(self, statement: str, params: Any = None) -> CursorResult[Any]:
+        """The driver's own SQL; a list of tuples runs it for each of them."""
+        with self.guarded():
+            return await self._connection.exec_driver_sql(statement, params)
+
+    async def sync(self, work: Callable[[Connection], T]) -> T:
+        """Let a synchronous function use the connection (inspection)."""
+        with self.guarded():
+            return await self._connection.run_sync(work)
+
+    async def driver(self) -> Any:
+        """The driver's connection inside this transaction; use it within `guarded`."""
+        return (await self._connection.get_raw_connection()).driver_connection
+
+    @contextmanager
+    def guarded(self) -> Iterator[None]:
+        """Translate what the body raises, and let nothing run or commit after a failure: the transaction is broken."""
+        if self._over is not None:
+            raise RuntimeError(f"this unit of work is over: {self._over}")
+        try:
+            with translated(self._database):
+                yield
+        except BaseException:
+            self._over = "a statement of it failed"
+            raise
+
+    async def commit(self) -> None:
+        """Make it durable; nothing runs afterwards."""
+        with self.guarded():
+            await self._connection.commit()
+        self.end("it was committed")
+
+    def end(self, why: str) -> None:
+        """Refuse what comes after."""
+        self._over = self._over or why

@@ -1,0 +1,253 @@
+"""The tables as this program expects them; `migrations/` makes them, and a test holds the two together.
+
+Public names and columns are a contract (see the docs); private columns are marked.
+"""
+
+from __future__ import annotations
+
+from sqlalchemy import (
+    Column,
+    Identity,
+    Index,
+    Integer,
+    LargeBinary,
+    MetaData,
+    Table,
+    Text,
+    UniqueConstraint,
+    column,
+    literal_column,
+)
+
+from kasparro_adapters.sql.types import BigId, ExactDecimal, Instant, Name, SearchableJson, Words
+
+metadata = MetaData(
+    naming_convention={
+        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
+        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
+        "pk": "pk_%(table_name)s",
+    }
+)
+
+
+def _id(name: str) -> Column[int]:
+    return Column(name, BigId, Identity(), primary_key=True, autoincrement=True)
+
+
+def _state() -> list[Column[object]]:
+    """What a record and each of its versions hold: the content and the observation that brought it."""
+    return [
+        Column("kind", Name, nullable=False),
+        Column("external_id", Name),
+        Column("title", Text),
+        Column("symbol", Name),
+        Column("value", ExactDecimal),
+        Column("currency", Name),
+        Column("url", Text),
+        Column("occurred_at", Instant),
+        Column("attributes", SearchableJson, nullable=False),
+        Column("content_hash", Name, nullable=False),
+        Column("raw_id", BigId),
+        Column("raw_index", Integer, nullable=False),
+        Column("run_id", BigId, nullable=False),
+    ]
+
+
+records = Table(
+    "records",
+    metadata,
+    _id("record_id"),
+    Column("source", Name, nullable=False),
+    Column("key", Name, nullable=False),
+    *_state(),
+    Column("first_seen_at", Instant, nullable=False),
+    Column("updated_at", Instant, nullable=False),
+    Column("revision", Integer, nullable=False),
+    Column("change_seq", BigId, nullable=False),
+    Column("gone_at", Instant),
+    Column("title_folded", Text),  # private: the casefolded title, so that `q` means the same on every store
+    UniqueConstraint("source", "key"),
+    Index(None, "source", "updated_at"),
+    Index(None, "symbol"),
+    Index(None, "occurred_at"),
+    Index(None, "change_seq"),
+    sqlite_autoincrement=True,
+)
+
+value_order = column("value_order", Text)
+"""Private, SQLite alone (PostgreSQL sorts NUMERIC by itself): the order-preserving twin of `value`."""
+
+record_versions = Table(
+    "record_versions",
+    metadata,
+    _id("version_id"),
+    Column("record_id", BigId, nullable=False),
+    *_state(),
+    Column("observed_at", Instant, nullable=False),
+    UniqueConstraint("record_id", "observed_at", "raw_index"),
+    Index(None, "record_id", "content_hash"),
+    sqlite_autoincrement=True,
+)
+
+change_counter = Table(
+    "change_counter",
+    metadata,
+    Column("counter_id", Integer, primary_key=True, autoincrement=False),
+    Column("last_seq", BigId, nullable=False),
+)
+"""Private, one row: the last change_seq given out. Its row lock makes the order of the numbers the order of commits."""
+
+raw_batches = Table(
+    "raw_batches",
+    metadata,
+    _id("raw_id"),
+    Column("source", Name, nullable=False),
+    Column("partition", Name, nullable=False),
+    Column("content_hash", Name, nullable=False),
+    Column("facts_hash", Name, nullable=False),  # private: tells readings of the same bytes apart
+    Column("codec", Name, nullable=False),
+    Column("payload", LargeBinary, nullable=False),
+    Column("decode_facts", Text, nullable=False),
+    Column("record_count", Integer, nullable=False),
+    UniqueConstraint("source", "partition", "content_hash", "facts_hash"),
+    sqlite_autoincrement=True,
+)
+
+run_batches = Table(
+    "run_batches",
+    metadata,
+    _id("read_id"),
+    Column("run_id", BigId, nullable=False),
+    Column("partition", Name, nullable=False),
+    Column("seq", Integer, nullable=False),
+    Column("raw_id", BigId),
+    Column("url", Words),
+    Column("status", Integer),
+    Column("observed_at", Instant, nullable=False),
+    Column("counters", SearchableJson, nullable=False),
+    UniqueConstraint("run_id", "partition", "seq"),
+    sqlite_autoincrement=True,
+)
+
+COUNTERS = (
+    "fetched",
+    "inserted",
+    "updated",
+    "unchanged",
+    "rejected",
+    "batches",
+    "bytes_fetched",
+    "requests",
+    "retries",
+    "throttled",
+)
+
+runs = Table(
+    "runs",
+    metadata,
+    _id("run_id"),
+    Column("source", Name, nullable=False),
+    Column("trigger", Name, nullable=False),
+    Column("status", Name, nullable=False),
+    Column("started_at", Instant, nullable=False),
+    Column("finished_at", Instant),
+    *(Column(name, BigId, nullable=False) for name in COUNTERS),
+    Column("error_code", Words),
+    Column("error", Words),
+    Column("resumes", BigId),
+    Index(None, "source", "run_id"),
+    Index(None, "status", "run_id"),
+    sqlite_autoincrement=True,
+)
+
+checkpoints = Table(
+    "checkpoints",
+    metadata,
+    Column("source", Name, primary_key=True),
+    Column("partition", Name, primary_key=True),
+    Column("cursor", Text, nullable=False),
+    Column("version", BigId, nullable=False),
+    Column("run_id", BigId),
+    Column("updated_at", Instant, nullable=False),
+)
+
+partitions = Table(
+    "partitions",
+    metadata,
+    Column("source", Name, primary_key=True),
+    Column("partition", Name, primary_key=True),
+    Column("state", Name, nullable=False),
+    Column("last_error", Words),
+    Column("next_at", Instant),
+    Column("url", Words),
+)
+
+rejections = Table(
+    "rejections",
+    metadata,
+    _id("rejection_id"),
+    Column("source", Name, nullable=False),
+    Column("partition", Name, nullable=False),
+    Column("run_id", BigId, nullable=False),
+    Column("raw_id", BigId),
+    Column("raw_index", Integer, nullable=False),
+    Column("stage", Name, nullable=False),
+    Column("code", Name, nullable=False),
+    Column("path", Words, nullable=False),
+    Column("message", Words, nullable=False),
+    Column("payload", Words, nullable=False),
+    Column("payload_hash", Name, nullable=False),  # private: part of what makes a rejection the same one
+    Column("state", Name, nullable=False),
+    Column("times", Integer, nullable=False),
+    Column("first_seen_at", Instant, nullable=False),
+    Column("key", Words),  # private: the record key, by which a later load resolves it
+    UniqueConstraint("source", "partition", "stage", "code", "path", "payload_hash"),
+    Index(None, "source", "rejection_id"),
+    sqlite_autoincrement=True,
+)
+OPEN_WITH_KEY = (rejections.c.state == literal_column("'open'")) & rejections.c.key.is_not(None)
+"""The rejections that a load may resolve: few, in an index of their own, because every batch asks for them."""
+
+Index(
+    "ix_rejections_open_key",
+    rejections.c.source,
+    rejections.c.key,
+    sqlite_where=OPEN_WITH_KEY,
+    postgresql_where=OPEN_WITH_KEY,
+)
+
+http_validators = Table(
+    "http_validators",
+    metadata,
+    Column("source", Name, primary_key=True),
+    Column("partition", Name, primary_key=True),
+    Column("request_hash", Name, primary_key=True),
+    Column("etag", Words),
+    Column("last_modified", Words),
+    Column("body_hash", Name),
+    Column("item_count", Integer, nullable=False),
+    Column("next", Words),
+)
+
+leases = Table(
+    "leases",
+    metadata,
+    Column("source", Name, primary_key=True),
+    Column("partition", Name, primary_key=True),
+    Column("owner", Name, nullable=False),
+    Column("token", BigId, nullable=False),
+    Column("run_id", BigId),
+    Column("expires_at", Instant, nullable=False),
+)
+
+
+def expected_metadata(dialect: str) -> MetaData:
+    """The tables as they look on "sqlite" or "postgresql"."""
+    copy = MetaData(naming_convention=metadata.naming_convention)
+    for table in metadata.sorted_tables:
+        table.to_metadata(copy)
+    if dialect == "sqlite":
+        twin = Column(value_order.name, Text)
+        copy.tables["records"].append_column(twin)
+        Index(None, twin)
+    return copy

@@ -1,0 +1,33 @@
+"""The unit of work over one session."""
+
+from __future__ import annotations
+
+from kasparro_adapters.sql.database import Database
+from kasparro_adapters.sql.repositories.checkpoints import SqlCheckpoints
+from kasparro_adapters.sql.repositories.leases import SqlLeases
+from kasparro_adapters.sql.repositories.partitions import SqlPartitions
+from kasparro_adapters.sql.repositories.raw import SqlRaw
+from kasparro_adapters.sql.repositories.records import SqlRecords
+from kasparro_adapters.sql.repositories.rejections import SqlRejections
+from kasparro_adapters.sql.repositories.runs import SqlRuns
+from kasparro_adapters.sql.repositories.validators import SqlValidators
+from kasparro_adapters.sql.session import Session
+
+
+class SqlUnitOfWork:
+    """One transaction and its repositories. Nothing can be done with it once it is committed or a statement failed."""
+
+    def __init__(self, session: Session, database: Database) -> None:
+        self._session = session
+        self.records = SqlRecords(session, database)
+        self.raw = SqlRaw(session, database)
+        self.runs = SqlRuns(session, database)
+        self.checkpoints = SqlCheckpoints(session, database)
+        self.partitions = SqlPartitions(session, database)
+        self.rejections = SqlRejections(session, database)
+        self.validators = SqlValidators(session, database)
+        self.leases = SqlLeases(session, database)
+
+    async def commit(self) -> None:
+        """Make it all visible and durable, at once."""
+        await self._session.commit()
