@@ -67,8 +67,12 @@ class MemoryRecords:
         row = cast("RecordRow", self._tx.records.get(record_id))
         if row.state.content_hash == new.content_hash:
             return "unchanged"
+        if _place(row.state) == _place(new):
+            return self._replace(row, new)
         if supersedes(_moment(new), _moment(row.state), by_occurrence=observation.by_occurrence):
-            return self._replace(row, new, history=observation.history)
+            if observation.history:
+                self._put_version(record_id, row.state)
+            return self._replace(row, new)
         return self._keep(record_id, new) if observation.history else "unchanged"
 
     def _insert(self, new: SeenState) -> Outcome:
@@ -78,21 +82,24 @@ class MemoryRecords:
         self._tx.records.put(record_id, row)
         return "inserted"
 
-    def _replace(self, row: RecordRow, new: SeenState, *, history: bool) -> Outcome:
-        if history and _place(row.state) != _place(new):
-            self._keep(row.record_id, row.state)
+    def _replace(self, row: RecordRow, new: SeenState) -> Outcome:
         row = row._replace(state=new, revision=row.revision + 1, change_seq=self._tx.next("changes"))
         self._tx.records.put(row.record_id, row)
         return "updated"
 
     def _keep(self, record_id: int, state: SeenState) -> Outcome:
-        """Keep a state as a version: once per content, and one per place it was seen at."""
+        """Keep a late state as a version, unless its place or, from a place not seen before, its content is known."""
         versions = self._tx.versions.get(record_id) or ()
-        if any(known.content_hash == state.content_hash for known in versions):
+        here = [known for known in versions if _place(known) == _place(state)]
+        if any(known.content_hash == state.content_hash for known in here or versions):
             return "unchanged"
+        self._put_version(record_id, state)
+        return "updated"
+
+    def _put_version(self, record_id: int, state: SeenState) -> None:
+        versions = self._tx.versions.get(record_id) or ()
         others = tuple(known for known in versions if _place(known) != _place(state))
         self._tx.versions.put(record_id, (*others, state))
-        return "updated"
 
 
 def _seen(prepared: PreparedRecord, observation: Observation) -> SeenState:

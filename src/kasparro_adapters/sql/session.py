@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
@@ -20,15 +20,42 @@ Params = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 async def opened(engine: AsyncEngine, database: str) -> AsyncIterator[Session]:
     """A session on a connection of its own, which is given back without what was not committed."""
     with translated(database, connecting=True):
-        connection = await engine.connect()
+        connection = await _connected(engine)
     session = Session(connection, database)
     try:
         with translated(database, connecting=True):
-            await connection.begin()
+            await whole(connection.begin())
         yield session
     finally:
         session.end("its context was left")
         await asyncio.shield(asyncio.ensure_future(connection.close()))
+
+
+async def whole(work: Awaitable[T]) -> T:
+    """Let a step of the driver end before a cancellation takes effect: torn off half-way, it would leave the
+    connection, and the write lock that it holds, behind."""
+    step = asyncio.ensure_future(work)
+    try:
+        return await asyncio.shield(step)
+    except asyncio.CancelledError:
+        await asyncio.wait([step])
+        if not step.cancelled():
+            step.exception()  # told to nobody: the cancellation rolls everything back anyway
+        raise
+
+
+async def _connected(engine: AsyncEngine) -> AsyncConnection:
+    connecting = asyncio.ensure_future(_connect(engine))
+    try:
+        return await whole(connecting)
+    except asyncio.CancelledError:
+        if connecting.done() and not connecting.cancelled() and connecting.exception() is None:
+            await connecting.result().close()
+        raise
+
+
+async def _connect(engine: AsyncEngine) -> AsyncConnection:
+    return await engine.connect()
 
 
 class Session:
@@ -47,7 +74,7 @@ class Session:
     async def run(self, statement: Executable, params: Params = None) -> CursorResult[Any]:
         """Execute a statement, once or for each of the given rows."""
         with self.guarded():
-            return await self._connection.execute(statement, params)
+            return await whole(self._connection.execute(statement, params))
 
     async def all(self, statement: Executable) -> Sequence[Row[Any]]:
         """All rows."""
@@ -60,12 +87,12 @@ class Session:
     async def driver_sql(self, statement: str, params: Any = None) -> CursorResult[Any]:
         """The driver's own SQL; a list of tuples runs it for each of them."""
         with self.guarded():
-            return await self._connection.exec_driver_sql(statement, params)
+            return await whole(self._connection.exec_driver_sql(statement, params))
 
     async def sync(self, work: Callable[[Connection], T]) -> T:
         """Let a synchronous function use the connection (inspection)."""
         with self.guarded():
-            return await self._connection.run_sync(work)
+            return await whole(self._connection.run_sync(work))
 
     async def driver(self) -> Any:
         """The driver's connection inside this transaction; use it within `guarded`."""
@@ -86,7 +113,7 @@ class Session:
     async def commit(self) -> None:
         """Make it durable; nothing runs afterwards."""
         with self.guarded():
-            await self._connection.commit()
+            await whole(self._connection.commit())
         self.end("it was committed")
 
     def end(self, why: str) -> None:

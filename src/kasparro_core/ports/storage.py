@@ -38,11 +38,12 @@ class RecordRepository(Protocol):
         """Bring the records in, in the given order, any number of them.
 
         Per record: unknown key: inserted. Same content_hash as stored: unchanged, nothing at all is written.
-        Otherwise the observations are ordered (see `supersedes` in `kasparro_core.model.order`): a newer one replaces
-        the state (updated; with history the state it replaces becomes a version, unless both come from the same
-        observed_at and raw_index, i.e. a replay); an older one becomes a version with history (updated), or changes
-        nothing (unchanged). A version that is already known (same content_hash among the record's versions) is
-        unchanged; one with the same (observed_at, raw_index) but other content is replaced (updated).
+        The same (observed_at, raw_index) as stored with other content is the same observation read by other rules (a
+        replay): it replaces the state and leaves no version (updated). Otherwise the observations are ordered (see
+        `supersedes` in `kasparro_core.model.order`): a newer one replaces the state (updated; with history the state
+        it replaces becomes a version); an older one becomes a version with history (updated), or changes nothing
+        (unchanged). An older one whose (observed_at, raw_index) is known replaces that version if its content differs
+        (updated); one from an unknown place whose content_hash is among the versions is unchanged.
         A key given twice is treated as two records one after the other. All records belong to observation.source.
         """
         ...

@@ -158,12 +158,14 @@ class _Track:
         if current.content_hash == prepared.content_hash:
             return "unchanged"
         here = Place(observation.observed_at, prepared.raw_index)
-        if _replaces(prepared, observation, current.occurred_at, current.observed_at):
-            there = Place(current.observed_at, current.raw_index)
-            if observation.history and there != here:
-                self._keep(there, current.content_hash, self._latest)
+        there = Place(current.observed_at, current.raw_index)
+        if here == there:
             return self._become(prepared, "updated")
-        return self._keep(here, prepared.content_hash, prepared) if observation.history else "unchanged"
+        if _replaces(prepared, observation, current.occurred_at, current.observed_at):
+            if observation.history:
+                self._leave(there, current.content_hash)
+            return self._become(prepared, "updated")
+        return self._keep(here, prepared) if observation.history else "unchanged"
 
     def add_to(self, plan: Plan) -> None:
         """What this key needs written."""
@@ -187,11 +189,17 @@ class _Track:
         self._steps += 1
         return outcome
 
-    def _keep(self, place: Place, content_hash: str, prepared: PreparedRecord | None) -> Outcome:
-        """Once per content, and one per place."""
-        if content_hash in self._versions.values():
-            return "unchanged"
+    def _leave(self, place: Place, content_hash: str) -> None:
+        """The latest state is replaced and becomes a version, whatever other versions say the same."""
         self._versions[place] = content_hash
+        self._kept[place] = self._latest
+
+    def _keep(self, place: Place, prepared: PreparedRecord) -> Outcome:
+        """A late state becomes a version, unless its place or, from a place not seen before, its content is known."""
+        known = self._versions.get(place)
+        if known == prepared.content_hash or (known is None and prepared.content_hash in self._versions.values()):
+            return "unchanged"
+        self._versions[place] = prepared.content_hash
         self._kept[place] = prepared
         return "updated"
 
