@@ -50,7 +50,7 @@ def test_the_decimal_mark_is_the_default_of_the_mapping() -> None:
     assert CsvSourceConfig(path="f.csv", mapping=mapping).record_mapping("x").decimal == "."
     assert CsvSourceConfig(path="f.csv", decimal=",").record_mapping("x").decimal == ","
     declared = CsvSourceConfig(path="f.csv", decimal=",", mapping=mapping).record_mapping("x")
-    assert (declared.decimal, declared.keys, declared.source) == (",", ("date",), "x")
+    assert (declared.decimal, declared.keys, declared.source) == (",", (("date",),), "x")
     own = CsvSourceConfig(path="f.csv", decimal=",", mapping=mapping | {"decimal": "."}).record_mapping("x")
     assert own.decimal == "."
 
