@@ -4,10 +4,8 @@ from __future__ import annotations
 
 import json
 import random
-import socket
 import subprocess
 import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from decimal import Decimal
@@ -16,6 +14,7 @@ from typing import Any
 
 import pytest
 from ledger import faults, query
+from replaying import replaying
 
 RECORDS = 5000
 CONFIG = """
@@ -71,30 +70,8 @@ def replay() -> Iterator[Replay]:
     tool = shared / "tools" / "replay_server.py"
     if not tool.is_file():
         pytest.skip("the recorded market data (../shared) is not at hand")
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port = probe.getsockname()[1]
-    server = subprocess.Popen(
-        [sys.executable, str(tool), f"--data={shared / 'data'}", f"--port={port}", f"--records={RECORDS}", "--nasty"],
-        stdout=subprocess.DEVNULL,
-    )
-    try:
-        yield _ready(Replay(f"http://127.0.0.1:{port}"), server)
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def _ready(replay: Replay, server: subprocess.Popen[bytes]) -> Replay:
-    deadline = time.monotonic() + 60
-    while time.monotonic() < deadline and server.poll() is None:
-        try:
-            replay.get("/api/v3/ping")
-        except OSError:
-            time.sleep(0.05)  # polling for another process to listen; nothing is asserted about the time
-        else:
-            return replay
-    raise AssertionError("the replay server did not start")
+    with replaying(tool, shared / "data", "--nasty", f"--records={RECORDS}") as base:
+        yield Replay(base)
 
 
 def _run(directory: Path) -> subprocess.CompletedProcess[str]:

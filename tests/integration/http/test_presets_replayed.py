@@ -4,13 +4,11 @@ from __future__ import annotations
 
 import json
 import re
-import socket
-import subprocess
-import sys
 from contextlib import aclosing
 
 import aiohttp
 import pytest
+from replaying import replaying
 
 from kasparro_adapters.clock import SystemClock
 from kasparro_adapters.http import AiohttpFetcher, HttpSource, HttpSourceConfig
@@ -25,15 +23,8 @@ PATHS = {"coingecko.markets": "/api/v3/coins/markets", "coinpaprika.tickers": "/
 def server(shared_data):
     """The address of a replay server of 1,200 records."""
     tool, data = shared_data("tools", "replay_server.py"), shared_data("data")
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    command = [sys.executable, str(tool), "--data", str(data), "--port", str(port), "--nasty", "--compress"]
-    with subprocess.Popen([*command, "--records", str(RECORDS)], stdout=subprocess.PIPE) as process:
-        while b"Running on" not in (line := process.stdout.readline()):
-            assert line, "the replay server did not start"
-        yield f"http://127.0.0.1:{port}"
-        process.terminate()
+    with replaying(tool, data, "--nasty", "--compress", f"--records={RECORDS}") as base:
+        yield base
 
 
 @pytest.fixture
