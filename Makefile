@@ -28,6 +28,7 @@ PYTEST = $(PY) -m pytest -n $(WORKERS) --dist worksteal -q $(ARGS)
 .PHONY: run
 run: .venv/.app ## Install, then show the whole thing on samples (`kasparro demo`; needs no network once installed)
 	@$(BIN)/kasparro demo $(ARGS)
+	@echo "The program is $(BIN)/kasparro; on your path: . $(BIN)/activate"
 
 .PHONY: demo
 demo: run ## The same as `make run`

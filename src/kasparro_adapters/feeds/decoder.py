@@ -36,12 +36,12 @@ class FeedDecoder:
     def decode(self, raw: RawPayload, /) -> Decoded:
         """The items of a feed document, those of a broken one as far as they can be made out."""
         if len(raw.payload) > MAX_BYTES:
-            raise PermanentSourceError(f"the feed is larger than {MAX_BYTES:,} bytes", code="feed_too_large")
+            raise PermanentSourceError(f"the feed is larger than {MAX_BYTES:,} bytes.", code="feed_too_large")
         content_type = str(raw.decode_facts.get("content_type") or "")
         url = absolute(str(raw.decode_facts.get("url") or ""), None)
         text = decode_text(raw.payload, content_type)
         if not text.strip("\ufeff\x00 \t\r\n"):
-            raise PermanentSourceError("the body is empty where a feed was expected", code="empty_body")
+            raise PermanentSourceError("the body is empty where a feed was expected.", code="empty_body")
         if text.lstrip("\ufeff\x00 \t\r\n").startswith("{"):
             return _decoded(_json_items(text, url))
         return _decoded(_xml_items(text, url, content_type))
@@ -64,11 +64,11 @@ def _json_items(text: str, url: str | None) -> list[Any]:
 def _no_feed(text: str, content_type: str) -> PermanentSourceError:
     if looks_like_html(text, content_type):
         return PermanentSourceError(
-            "a web page came where a feed was expected",
+            "a web page came where a feed was expected.",
             code="html_for_feed",
             hint="Look for the address of the feed itself in the page.",
         )
-    return PermanentSourceError("the document is no RSS, RDF, Atom or JSON Feed", code="not_a_feed")
+    return PermanentSourceError("the document is no RSS, RDF, Atom or JSON Feed.", code="not_a_feed")
 
 
 def _decoded(found: Iterable[Any]) -> Decoded:

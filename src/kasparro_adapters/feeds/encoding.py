@@ -63,10 +63,12 @@ def _candidates(payload: bytes, content_type: str) -> Iterator[str]:
 
 def _known(label: str) -> str | None:
     try:
-        name = codecs.lookup(label).name
+        found = codecs.lookup(label)
     except (LookupError, ValueError):
         return None
-    return None if name in _NO_CHARSET else _WIDER.get(name, name)
+    # Codecs of bytes (base64, zlib) and of text (rot13) bear names too.
+    is_charset = getattr(found, "_is_text_encoding", True) and found.name not in _NO_CHARSET
+    return _WIDER.get(found.name, found.name) if is_charset else None
 
 
 def _guessed(payload: bytes) -> str:

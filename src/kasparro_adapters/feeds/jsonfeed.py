@@ -20,15 +20,15 @@ def load(text: str) -> Mapping[str, Any]:
         # Numbers stay text: an id of 1.0 or of twenty digits is kept as it is written.
         document = json.loads(text, parse_float=str, parse_int=str, parse_constant=str)
     except (ValueError, RecursionError) as error:
-        raise PermanentSourceError("the document starts like JSON and is not", code="not_a_feed") from error
+        raise PermanentSourceError("the document starts like JSON and is not.", code="not_a_feed") from error
     if not isinstance(document, dict) or not _is_feed(str(document.get("version"))):
         raise PermanentSourceError(
-            "the document is JSON and no JSON Feed: its `version` is not one of jsonfeed.org",
+            "the document is JSON and no JSON Feed: its `version` is not one of jsonfeed.org.",
             code="not_a_feed",
             hint='For a JSON API use a source of type "http".',
         )
     if not isinstance(document.get("items"), list):
-        raise PermanentSourceError("the JSON Feed has no list of `items`", code="not_a_feed")
+        raise PermanentSourceError("the JSON Feed has no list of `items`.", code="not_a_feed")
     return document
 
 

@@ -5,28 +5,37 @@ from __future__ import annotations
 import zlib
 from pathlib import Path
 
-from kasparro_core.errors import PermanentSourceError
+from kasparro_core.errors import PermanentSourceError, SourceError, TransientSourceError
 
 _GZIP = b"\x1f\x8b"
 _WINDOW = 31  # zlib's number for "gzip, any window"
 
 
 def read_file(path: Path, limit: int) -> bytes:
-    """A file's bytes as they are. Raises PermanentSourceError: `file_missing`, `file_unreadable`, `feed_too_large`."""
+    """A file's bytes as they are. Raises PermanentSourceError: `file_missing`, `file_denied`, `file_is_directory`,
+    `feed_too_large`; TransientSourceError: `file_io`."""
     try:
         with path.open("rb") as file:
             payload = file.read(limit + 1)
     except FileNotFoundError as error:
-        raise PermanentSourceError(f"there is no file {path}", code="file_missing") from error
+        raise PermanentSourceError(f"there is no file {path}.", code="file_missing") from error
     except OSError as error:
-        raise PermanentSourceError(f"{path} cannot be read: {error.strerror}", code="file_unreadable") from error
+        raise _fault(path, error) from error
     if len(payload) > limit:
         raise _too_large(limit)
     return payload
 
 
+def _fault(path: Path, error: OSError) -> SourceError:
+    if isinstance(error, PermissionError) and not path.is_dir():  # opening a directory is "denied" on Windows
+        return PermanentSourceError(f"{path} may not be read: {error.strerror}.", code="file_denied")
+    if path.is_dir():
+        return PermanentSourceError(f"{path} is a directory, expected a feed.", code="file_is_directory")
+    return TransientSourceError(f"{path} cannot be read: {error.strerror}.", code="file_io")
+
+
 def unzipped(payload: bytes, limit: int) -> bytes:
-    """The payload, decompressed if it is gzip. Raises PermanentSourceError: `gzip_invalid`, `feed_too_large`."""
+    """The payload, decompressed if it is gzip. Raises PermanentSourceError: `decompression`, `feed_too_large`."""
     parts: list[bytes] = []
     room, rest = limit, payload
     while rest.startswith(_GZIP):
@@ -44,13 +53,13 @@ def _member(packed: bytes, room: int) -> tuple[bytes, bytes]:
     try:
         part = unpacker.decompress(packed, room + 1)
     except zlib.error as error:
-        raise PermanentSourceError("the gzip data is damaged", code="gzip_invalid") from error
+        raise PermanentSourceError("the gzip data is damaged.", code="decompression") from error
     if len(part) <= room and not unpacker.eof:
-        raise PermanentSourceError("the gzip data ends too early", code="gzip_invalid")
+        raise PermanentSourceError("the gzip data ends too early.", code="decompression")
     return part, unpacker.unused_data
 
 
 def _too_large(limit: int) -> PermanentSourceError:
     return PermanentSourceError(
-        f"the feed is larger than {limit:,} bytes", code="feed_too_large", hint="`max_bytes` sets the limit."
+        f"the feed is larger than {limit:,} bytes.", code="feed_too_large", hint="`max_bytes` sets the limit."
     )

@@ -23,13 +23,13 @@ def feed_addresses(payload: bytes, content_type: str) -> list[str]:
     text = _BARE.sub("&amp;", without_doctype(decode_text(payload, content_type).lstrip("\ufeff\x00")))
     text = repaired(text)
     if not well_formed(text):  # the library's cost for broken markup grows with its square
-        raise PermanentSourceError("the subscription list is not well-formed XML", code="opml_invalid")
+        raise PermanentSourceError("the subscription list is not well-formed XML.", code="opml_invalid")
     # Bytes, never a string: the library would fetch a string that looks like an address.
     harvest = listparser.parse(text.encode("utf-8", "replace"))
     found = [str(feed["url"]) for feed in harvest["feeds"] if is_remote(str(feed["url"]))]
     if not found:
         raise PermanentSourceError(
-            "the subscription list names no feed over http or https",
+            "the subscription list names no feed over http or https.",
             code="opml_invalid",
             hint="An OPML file lists feeds as <outline xmlUrl=...>.",
         )

@@ -80,11 +80,11 @@ def parse_xml(text: str, url: str | None) -> ParsedFeed:
         except _PARSER_FAULTS:
             break
     if len(text) > _MAX_BROKEN:
-        raise PermanentSourceError("the feed is not well-formed, and too large to be mended", code="feed_unreadable")
+        raise PermanentSourceError("the feed is not well-formed, and too large to be mended.", code="feed_unreadable")
     try:
         return _parse_loose(repaired(text), url)
     except _PARSER_FAULTS as error:
-        raise PermanentSourceError("the feed is too broken to be read", code="feed_unreadable") from error
+        raise PermanentSourceError("the feed is too broken to be read.", code="feed_unreadable") from error
 
 
 def repaired(text: str) -> str:
@@ -94,7 +94,7 @@ def repaired(text: str) -> str:
 
 def well_formed(text: str) -> bool:
     """True when expat reads the document to its end."""
-    parser = pyexpat.ParserCreate()
+    parser = pyexpat.ParserCreate("utf-8")  # whatever the document declares
     try:
         parser.Parse(text.encode("utf-8", "replace"), True)  # noqa: FBT003
     except pyexpat.ExpatError:
@@ -120,6 +120,7 @@ def _parse_strict(text: str, url: str | None) -> ParsedFeed:
     reader.setContentHandler(parser)
     reader.setErrorHandler(parser)
     source = InputSource()
+    source.setEncoding("utf-8")  # whatever the document declares
     source.setByteStream(io.BytesIO(text.encode("utf-8", "replace")))
     reader.parse(source)
     return parser.result()
@@ -163,7 +164,7 @@ class _Ours:
         """Every element passes here: the place to bound them."""
         self._elements += 1
         if self._elements > _MAX_ELEMENTS:
-            raise PermanentSourceError(f"the feed has more than {_MAX_ELEMENTS:,} elements", code="xml_elements")
+            raise PermanentSourceError(f"the feed has more than {_MAX_ELEMENTS:,} elements.", code="xml_elements")
         parent: Any = super()
         with suppress(*_PARSER_FAULTS):  # one element's handler: the feed has others
             parent.unknown_starttag(tag, attrs)
@@ -253,12 +254,12 @@ class _Strict(_Ours, StrictFeedParser):  # type: ignore[misc]
     def startElementNS(self, name: Any, qname: Any, attrs: Any) -> None:  # noqa: N802
         """The library looks each attribute up among all of them."""
         if len(attrs) > _MAX_ATTRIBUTES:
-            raise PermanentSourceError(f"an element has more than {_MAX_ATTRIBUTES:,} attributes", code="xml_elements")
+            raise PermanentSourceError(f"an element has more than {_MAX_ATTRIBUTES:,} attributes.", code="xml_elements")
         super().startElementNS(name, qname, attrs)
 
     def unknown_starttag(self, tag: str, attrs: Any) -> None:
         if self.depth > _MAX_DEPTH:
-            raise PermanentSourceError(f"the feed is nested deeper than {_MAX_DEPTH} levels", code="xml_depth")
+            raise PermanentSourceError(f"the feed is nested deeper than {_MAX_DEPTH} levels.", code="xml_depth")
         super().unknown_starttag(tag, attrs)
 
 

@@ -57,7 +57,7 @@ def _end_of_misc(body: str) -> int:
 
 def _refused() -> PermanentSourceError:
     return PermanentSourceError(
-        "the document declares entities or a DTD of its own, which is refused",
+        "the document declares entities or a DTD of its own, which is refused.",
         code="xml_dtd",
         hint="A feed needs none; ask its publisher, or check that the address is the feed's.",
     )

@@ -108,7 +108,7 @@ class FeedSource:
             return self._feeds[partition]
         except KeyError:
             raise PermanentSourceError(
-                f"{partition} is no feed of this source (any more)", source=self._name, code="unknown_partition"
+                f"{partition} is no feed of this source (any more).", source=self._name, code="unknown_partition"
             ) from None
 
     async def _get(self, address: str, known: Validator | None) -> _Answer:
@@ -126,9 +126,14 @@ class FeedSource:
         if response.not_modified:
             return _Answer(response.facts, None)
         headers = response.headers
+        try:
+            body = await asyncio.to_thread(unzipped, response.body, self._config.max_bytes)
+        except SourceError as error:
+            error.fetch = response.facts
+            raise
         return _Answer(
             facts=response.facts,
-            body=await asyncio.to_thread(unzipped, response.body, self._config.max_bytes),
+            body=body,
             url=shown(response.url),
             content_type=headers.get("content-type", ""),
             etag=headers.get("etag"),
@@ -149,16 +154,17 @@ class FeedSource:
         if known is not None and known.body_hash == seen:
             return Batch(cursor, answer.facts, validators=(replace(validator, item_count=known.item_count),))
         raw = RawPayload(body, {"format": "feed", "url": answer.url, "content_type": answer.content_type})
-        decoded = await self._decoded(raw, address)
+        decoded = await self._decoded(raw, address, answer.facts)
         count = len(decoded.items) + len(decoded.rejections)
         return Batch(
             cursor, answer.facts, raw, decoded.items, decoded.rejections, (replace(validator, item_count=count),)
         )
 
-    async def _decoded(self, raw: RawPayload, address: str) -> Decoded:
+    async def _decoded(self, raw: RawPayload, address: str, facts: FetchFacts) -> Decoded:
         try:
             return await asyncio.to_thread(self._decoder.decode, raw)
         except SourceError as error:
+            error.fetch = facts  # a document of no use is still on the run's account
             self._blame(error, address)
             raise
 
@@ -175,7 +181,7 @@ class FeedSource:
 def _check(cursor: Cursor | None, source: str) -> None:
     if cursor and not isinstance(cursor.get("seen"), str):
         raise CheckpointError(
-            "the stored position is not one of a feed",
+            "the stored position is not one of a feed.",
             source=source,
             hint=f"`kasparro run {source} --full` reads it anew.",
         )

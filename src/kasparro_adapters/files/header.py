@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from kasparro_adapters.files.dialect import Dialect, Row, scan
 
@@ -37,6 +37,7 @@ def find_table(
     if not rows:
         return Table(len(lines), width or 0, None)
     width = width or _usual_width(rows)
+    rows = [_mended(row, lines, dialect, width) for row in rows]
     start = _first_row(rows, lines, width)
     if header is not None:
         return _table(rows[start], width, named=header)
@@ -61,6 +62,18 @@ def _rows(lines: Sequence[str], dialect: Dialect) -> list[Row]:
         if len(rows) == _ROWS:
             break
     return rows
+
+
+def _mended(row: Row, lines: Sequence[str], dialect: Dialect, width: int) -> Row:
+    """A row that may name the columns, without the stray quote that swallowed a delimiter or a line: its first line is
+    read with quotes as plain text, if that gives the usual width and no more than one cell with a quote at one end."""
+    if dialect.quote is None or (row.cells is not None and len(row.cells) == width):
+        return row
+    cells = [cell.strip() for cell in next(replace(dialect, quote=None).reader(iter((lines[row.start],))), [])]
+    torn = sum(1 for cell in cells if cell.startswith(dialect.quote) != cell.endswith(dialect.quote))
+    if len(cells) != width or torn > 1:
+        return row
+    return Row(row.start, row.start + 1, [cell.strip(dialect.quote) for cell in cells])
 
 
 def _usual_width(rows: Sequence[Row]) -> int:

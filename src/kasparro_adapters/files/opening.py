@@ -30,7 +30,7 @@ _CORRUPT: tuple[type[Exception], ...] = (EOFError, zlib.error, lzma.LZMAError, z
 class OpenFile:
     """`stream` gives the decompressed bytes of `raw`; `seekable`: they are the same.
 
-    Of a zip archive, `member` or the first table is read. Owns `raw`.
+    Of a zip archive, `member` or the only table is read. Owns `raw`.
     """
 
     def __init__(self, raw: BinaryIO, member: str | None = None) -> None:
@@ -98,11 +98,15 @@ def _zip_member(raw: BinaryIO, wanted: str | None) -> BinaryIO:
     names = [info.filename for info in archive.infolist() if _is_content(info)]
     if OFFICE_MEMBER in names:
         raise not_csv("a zip archive", "an Office document (a workbook is exported as CSV by the program that made it)")
-    tables = [name for name in names if name.lower().endswith(_TABLES)]
-    name = wanted or next(iter(tables or names), None)
-    if name is None or name not in names:
+    tables = [wanted] if wanted else [name for name in names if name.lower().endswith(_TABLES)] or names
+    if len(tables) != 1 or tables[0] not in names:  # of several, none is left out in silence
         found = ", ".join(names[:10]) or "nothing"
-        raise PermanentSourceError(f"expected {name or 'a file'} in the zip archive, found {found}.", code="zip_member")
+        raise PermanentSourceError(
+            f"expected {wanted or 'one table'} in the zip archive, found {found}.",
+            code="zip_member",
+            hint="`member` of the source names the file to read.",
+        )
+    name = tables[0]
     if archive.getinfo(name).flag_bits & 1:
         raise PermanentSourceError(f"{name} in the zip archive is encrypted.", code="zip_encrypted")
     return cast(BinaryIO, archive.open(name))

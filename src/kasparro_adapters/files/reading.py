@@ -153,7 +153,8 @@ class FileRead:
         raw = RawPayload(chunk.payload, layout.facts(1 if at_start else position.line))
         decoded = CsvDecoder().decode(raw)
         empty = not decoded.items and not decoded.rejections
-        after = position if empty and at_start else self._moved(position, chunk)
+        unseen = empty and at_start and chunk.last  # nothing but a header
+        after = position if unseen else self._moved(position, chunk)
         if chunk.last:
             after = self._finished(after, "waits" if waits else "read" if open_row else "none")
         return after, decoded, None if empty else raw

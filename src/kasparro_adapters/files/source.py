@@ -18,7 +18,7 @@ from kasparro_adapters.files.locate import WHOLE, file_of, is_glob, is_remote, m
 from kasparro_adapters.files.opening import OpenFile, missing, open_path, translated
 from kasparro_adapters.files.position import Position
 from kasparro_adapters.files.reading import FileRead, ReadTask
-from kasparro_core.errors import PermanentSourceError
+from kasparro_core.errors import PermanentSourceError, SourceError
 from kasparro_core.model.batch import Batch, Cursor, Validator
 from kasparro_core.ports.clock import Clock
 from kasparro_core.ports.fetch import Fetcher, FetchResponse
@@ -150,10 +150,14 @@ class _Exchange:
         """
         fetch = self.response.facts
         first = True
-        async for batch in copy:
-            kept = self.validators if batch.cursor["done"] else ()
-            yield replace(batch, fetch=fetch if first else batch.fetch, validators=kept)
-            first = False
+        try:
+            async for batch in copy:
+                kept = self.validators if batch.cursor["done"] else ()
+                yield replace(batch, fetch=fetch if first else batch.fetch, validators=kept)
+                first = False
+        except SourceError as error:
+            error.fetch = fetch if first else None
+            raise
         if first:
             yield Batch(self.cursor, fetch, validators=self.validators)
 

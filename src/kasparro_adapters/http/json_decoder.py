@@ -20,7 +20,18 @@ from kasparro_core.normalize.values import shown
 _BOM = b"\xef\xbb\xbf"
 _KEYS_SHOWN = 12
 
-_decoder = msgspec.json.Decoder(float_hook=Decimal)
+_EXPONENT = 5_000
+"""Beyond it a few bytes of JSON stand for a number that would fill the memory once it is written out."""
+
+
+def _exact(literal: str) -> Decimal:
+    number = Decimal(literal)
+    if abs(number.adjusted()) > _EXPONENT:
+        raise InvalidOperation
+    return number
+
+
+_decoder = msgspec.json.Decoder(float_hook=_exact)
 
 
 class JsonDecoder:

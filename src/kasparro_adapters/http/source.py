@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -86,10 +87,11 @@ class HttpSource:
         while True:
             self._check_bound(walk)
             read = await self._page(walk, context)
-            if read is None:
-                yield Batch(self._after(position, walk, None), FetchFacts(observed_at=self._clock.now()))
+            if isinstance(read, FetchFacts):
+                yield Batch(self._after(position, walk, None), read)
                 return
-            guard.page(read.marks, read.response.url)
+            with _costing(read.response):
+                guard.page(read.marks, read.response.url)
             loop = guard.place(read.following) if read.following is not None else None
             walk = replace(walk, pages=walk.pages + 1, high=read.high)
             yield self._batch(read, self._after(position, walk, walk.at if loop else read.following))
@@ -120,8 +122,8 @@ class HttpSource:
         options = self._config.incremental
         return Position(options.higher(position.mark, walk.high) if options else None).as_cursor()
 
-    async def _page(self, walk: Walk, context: ReadContext) -> _Read | None:
-        """Read one page; None where a page that was asked for on suspicion does not exist."""
+    async def _page(self, walk: Walk, context: ReadContext) -> _Read | FetchFacts:
+        """Read one page; what the request cost alone where a page asked for on suspicion does not exist."""
         request = self._request(walk)
         key = request_hash(request, self._config.secret_param_names, self._rules)
         known = None if context.full else context.validators.get(key)
@@ -129,14 +131,16 @@ class HttpSource:
             response = await self._fetcher.fetch(replace(request, validator=known))
         except PermanentSourceError as error:
             if walk.at.get("probe") and error.code in _PAST_THE_END:
-                return None
+                return error.fetch or FetchFacts(self._clock.now())
             raise
         if known is not None and response.not_modified:
             return _Read(response, remembered_next(known), remembered_marks(known), walk.high)
         try:
-            return await asyncio.to_thread(self._understood, walk, key, response)
+            with _costing(response):
+                return await asyncio.to_thread(self._understood, walk, key, response)
         except SourceError as error:
             error.source = self._name
+            error.message = f"{response.url}: {error.message}"
             raise
 
     def _request(self, walk: Walk) -> FetchRequest:
@@ -186,3 +190,13 @@ class HttpSource:
                 code="too_many_pages",
                 hint="If the source is that long, raise `paginate.max_pages`.",
             )
+
+
+@contextmanager
+def _costing(response: FetchResponse) -> Iterator[None]:
+    """An answer that is of no use is still on the run's account."""
+    try:
+        yield
+    except SourceError as error:
+        error.fetch = response.facts
+        raise

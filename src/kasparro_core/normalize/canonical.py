@@ -35,11 +35,7 @@ def rfc3339(value: datetime) -> str:
     """An aware datetime as RFC 3339 text in UTC ("2024-01-31T10:00:00Z"), with microseconds where there are any."""
     if value.tzinfo is not UTC:
         value = value.astimezone(UTC)
-    # twice as fast as isoformat(), which asks the zone for its offset
-    day_and_time = (value.year, value.month, value.day, value.hour, value.minute, value.second)
-    if micros := value.microsecond:
-        return "%04d-%02d-%02dT%02d:%02d:%02d.%06dZ" % (*day_and_time, micros)  # noqa: UP031
-    return "%04d-%02d-%02dT%02d:%02d:%02dZ" % day_and_time  # noqa: UP031
+    return value.isoformat()[:-6] + "Z"  # in place of +00:00
 
 
 def canonical_json(value: Any) -> str:

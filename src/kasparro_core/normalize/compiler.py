@@ -14,12 +14,9 @@ from kasparro_core.normalize.articles import IDENTITY
 from kasparro_core.normalize.attributes import declaration, required_names
 from kasparro_core.normalize.batches import CompiledMapping, Normalized
 from kasparro_core.normalize.fields import CompiledField, attribute, column, passed_through
-from kasparro_core.normalize.hashing import attributes_writer, record_hash
 from kasparro_core.normalize.keys import KeyOf, article_key, item_key, key_of
 from kasparro_core.normalize.kinds import attributes_model
 from kasparro_core.normalize.mapping import TARGETS, RecordMapping, as_rule
-from kasparro_core.normalize.safe import json_value
-from kasparro_core.normalize.values import with_nulls
 
 __all__ = ["CompiledMapping", "Normalized", "compile_mapping", "normalize", "prepare"]
 
@@ -29,17 +26,16 @@ _compiled: dict[str, CompiledMapping] = {}
 
 def compile_mapping(mapping: RecordMapping) -> CompiledMapping:
     """The function of a mapping. Raises ValueError for an unknown kind and for rules that contradict one another."""
-    attributes = _attributes(mapping)
-    columns = _columns(mapping)
     everything = mapping.attributes is None and mapping.kind == "item"
+    columns, attributes = _columns(mapping), _attributes(mapping)
     return CompiledMapping(
         mapping.source,
         mapping.kind,
         _key(mapping),
         columns,
-        attributes,
-        everything=with_nulls(json_value, mapping.null) if everything else None,
-        required=_required(mapping, [*columns, *attributes], everything=everything),
+        None if everything else attributes,
+        nulls=mapping.null,
+        required=_passed_through(mapping, [*columns, *attributes], everything=everything),
     )
 
 
@@ -60,12 +56,7 @@ def normalize(rows: Iterable[Mapping[str, Any]], mapping: RecordMapping) -> Norm
 
 def prepare(normalized: Normalized) -> list[PreparedRecord]:
     """The records ready to be stored: hashed, with their attributes as canonical JSON."""
-    prepared = []
-    write = attributes_writer()
-    for record, index in zip(normalized.records, normalized.indexes, strict=True):
-        attributes = write(record.attributes)
-        prepared.append(PreparedRecord(record, record_hash(record, attributes), attributes, index))
-    return prepared
+    return normalized.prepared
 
 
 def _columns(mapping: RecordMapping) -> list[CompiledField]:
@@ -96,16 +87,14 @@ def _key(mapping: RecordMapping) -> KeyOf:
     return article_key(IDENTITY) if mapping.kind == "article" else item_key
 
 
-def _required(mapping: RecordMapping, fields: Sequence[CompiledField], *, everything: bool) -> list[CompiledField]:
-    """The fields whose absence rejects an item, by their own rule or by name in `required`."""
-    required = [each for each in fields if each.required or each.name in mapping.required]
+def _passed_through(
+    mapping: RecordMapping, fields: Sequence[CompiledField], *, everything: bool
+) -> list[CompiledField]:
+    """The fields that `required` names and the mapping does not, where every field of an item is taken."""
     known = {each.name for each in fields}
-    for name in mapping.required:
-        if name in known:
-            continue
-        if not everything:
-            raise ValueError(
-                f"`required` names `{name}`, which the mapping does not give; it gives {', '.join(sorted(known))}"
-            )
-        required.append(passed_through(name, mapping))
-    return required
+    unknown = [name for name in mapping.required if name not in known]
+    if unknown and not everything:
+        raise ValueError(
+            f"`required` names `{unknown[0]}`, which the mapping does not give; it gives {', '.join(sorted(known))}"
+        )
+    return [passed_through(name, mapping) for name in unknown]

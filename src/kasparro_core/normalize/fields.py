@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import UTC, tzinfo
 from typing import Any
 
 from kasparro_core.normalize.attributes import Declared, checked, each
+from kasparro_core.normalize.bulk import Bulk, bulk, bulk_with_nulls, constant
 from kasparro_core.normalize.decimals import DecimalMark, decimal_coercion, integer_coercion
+from kasparro_core.normalize.keys import MAX_KEY_BYTES
 from kasparro_core.normalize.mapping import FieldRule, FieldType, MappingRules
-from kasparro_core.normalize.paths import Getter, first_of, getter
+from kasparro_core.normalize.paths import Getter, Reader, first_of, getter, reader
 from kasparro_core.normalize.safe import json_value
-from kasparro_core.normalize.text import text, trimmed, upper, url
-from kasparro_core.normalize.timestamps import EpochUnit, timestamp_coercion, timestamp_text_coercion
+from kasparro_core.normalize.text import at_most, text, trimmed, upper, url
+from kasparro_core.normalize.timestamps import (
+    EpochUnit,
+    timestamp,
+    timestamp_coercion,
+    timestamp_text,
+    timestamp_text_coercion,
+)
 from kasparro_core.normalize.values import Coercion, Refusal, boolean, is_nothing, with_nulls
 from kasparro_core.normalize.zones import load_zone
+
+MAX_SYMBOL_BYTES = 800
+"""How long a symbol or a currency may be in UTF-8: 200 characters of any script."""
 
 _COLUMN_TYPES: Mapping[str, FieldType] = {
     "external_id": "text",
@@ -27,16 +38,19 @@ _COLUMN_TYPES: Mapping[str, FieldType] = {
     "occurred_at": "timestamp",
 }
 _TEXT_COLUMNS: Mapping[str, Coercion] = {"external_id": trimmed, "title": trimmed, "symbol": upper, "currency": upper}
+_BOUNDS: Mapping[str, int] = {"external_id": MAX_KEY_BYTES, "symbol": MAX_SYMBOL_BYTES, "currency": MAX_SYMBOL_BYTES}
 
 
 @dataclass(frozen=True, slots=True)
 class CompiledField:
-    """A target's name, its source paths, and the two functions that fill it."""
+    """A target's name, its source paths, and the functions that fill it: one item's, and many items' at once."""
 
     name: str
     paths: tuple[str, ...]
     get: Getter
     coerce: Coercion
+    read: Reader
+    bulk: Bulk
     required: bool = False
 
     def path_in(self, item: Mapping[str, Any]) -> str:
@@ -54,6 +68,11 @@ class Options:
     unit: EpochUnit | None
     zone: tzinfo
 
+    @property
+    def undeclared(self) -> bool:
+        """True when nothing is said about times."""
+        return not self.formats and self.unit is None and self.zone is UTC
+
 
 def column(name: str, rule: FieldRule, rules: MappingRules, *, verbatim: bool = False) -> CompiledField:
     """A column of the record. Raises ValueError for options that do not fit it. `verbatim` text is not trimmed."""
@@ -61,7 +80,8 @@ def column(name: str, rule: FieldRule, rules: MappingRules, *, verbatim: bool = 
     if rule.type not in {None, wanted}:
         raise ValueError(f"`{name}` is always of type {wanted}; its rule says {rule.type}")
     coerce = typed(wanted, options(name, rule, rules, wanted), as_json=False)
-    return _field(name, rule, rules, coerce if verbatim else _TEXT_COLUMNS.get(name, coerce))
+    coerce = coerce if verbatim else _TEXT_COLUMNS.get(name, coerce)
+    return _field(name, rule, rules, at_most(coerce, _BOUNDS[name]) if name in _BOUNDS else coerce)
 
 
 def attribute(name: str, rule: FieldRule, rules: MappingRules, declared: Declared) -> CompiledField:
@@ -81,11 +101,30 @@ def attribute(name: str, rule: FieldRule, rules: MappingRules, declared: Declare
     return _field(name, rule.model_copy(update={"required": required, "default": default}), rules, coerce)
 
 
+def as_it_is(name: str, nulls: Iterable[str]) -> CompiledField:
+    """A source field by its literal name, taken as it is."""
+
+    def read(items: Sequence[Mapping[str, Any]]) -> list[Any]:
+        return [item.get(name) for item in items]
+
+    words = _words(nulls)
+    coerce = with_nulls(json_value, words)
+    return CompiledField(name, (name,), lambda item: item.get(name), coerce, read, bulk_with_nulls(json_value, words))
+
+
 def passed_through(path: str, rules: MappingRules) -> CompiledField:
-    """A source field that is taken as it is; blank text counts as null."""
-    nulls = frozenset(word.strip() for word in rules.null)
-    get = getter(path)
-    return CompiledField(path, (path,), lambda item: None if is_nothing(get(item), nulls) else get(item), json_value)
+    """A source field that is taken as it is, and that an item must have; blank text counts as null."""
+    nulls = _words(rules.null)
+    found = getter(path)
+
+    def get(item: Mapping[str, Any]) -> Any:
+        value = found(item)
+        return None if is_nothing(value, nulls) else value
+
+    def read(items: Sequence[Mapping[str, Any]]) -> list[Any]:
+        return [get(item) for item in items]
+
+    return CompiledField(path, (path,), get, json_value, read, bulk(json_value), required=True)
 
 
 def options(name: str, rule: FieldRule, rules: MappingRules, type_: FieldType) -> Options:
@@ -111,6 +150,8 @@ def typed(type_: FieldType, readings: Options, *, as_json: bool) -> Coercion:
         case "integer":
             return integer_coercion(readings.mark)
         case "timestamp":
+            if readings.undeclared:
+                return timestamp_text if as_json else timestamp
             build = timestamp_text_coercion if as_json else timestamp_coercion
             return build(readings.formats, readings.unit, readings.zone)
         case "boolean":
@@ -125,14 +166,19 @@ def typed(type_: FieldType, readings: Options, *, as_json: bool) -> Coercion:
 
 def _field(name: str, rule: FieldRule, rules: MappingRules, coerce: Coercion) -> CompiledField:
     if rule.const is not None:
-        constant = _fixed(name, "const", coerce, rule.const)
-        return CompiledField(name, (), lambda _: None, lambda _: constant)
-    nulls = frozenset(word.strip() for word in (*rules.null, *rule.null))
-    reading = with_nulls(coerce, nulls)
-    field = CompiledField(name, rule.paths, first_of(rule.paths, nulls), reading, rule.required)
-    if rule.default is None:
-        return field
-    return replace(field, coerce=_with_default(reading, _fixed(name, "default", coerce, rule.default)))
+        value = _fixed(name, "const", coerce, rule.const)
+        return CompiledField(name, (), lambda _: None, lambda _: value, list, constant(value))
+    nulls = _words((*rules.null, *rule.null))
+    get, reading = first_of(rule.paths, nulls), with_nulls(coerce, nulls)
+    read, many = reader(rule.paths, get), bulk_with_nulls(coerce, nulls)
+    if rule.default is not None:
+        reading = _with_default(reading, _fixed(name, "default", coerce, rule.default))
+        many = bulk(reading)
+    return CompiledField(name, rule.paths, get, reading, read, many, rule.required or name in rules.required)
+
+
+def _words(nulls: Iterable[str]) -> frozenset[str]:
+    return frozenset(word.strip() for word in nulls)
 
 
 def _with_default(coerce: Coercion, default: Any) -> Coercion:

@@ -2,37 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from json.encoder import encode_basestring
-from typing import Any
+from collections.abc import Iterator, Mapping, Sequence
 
 from kasparro_core.model.record import Record
 from kasparro_core.normalize.articles import EDITED
-from kasparro_core.normalize.canonical import ENCODERS, canonical_json, content_hash
+from kasparro_core.normalize.bulk import NULL, text_of
+from kasparro_core.normalize.canonical import canonical_json, content_hash
+from kasparro_core.normalize.mapping import TARGETS
 
-
-def attributes_writer() -> Callable[[Mapping[str, Any]], str]:
-    """`canonical_json` for the attributes of one batch, whose records mostly have the same names in the same order.
-
-    The names are then quoted once, and only the values are written anew.
-    """
-    encoders = ENCODERS
-    known: list[str] = []
-    ordered: list[str] = []
-    template = "{}"
-
-    def write(attributes: Mapping[str, Any]) -> str:
-        nonlocal known, ordered, template
-        names = list(attributes)
-        if names != known:
-            known, ordered = names, sorted(names)
-            template = _template(ordered)
-        try:
-            return template % tuple([encoders[type(value)](value) for value in map(attributes.__getitem__, ordered)])
-        except KeyError:  # a subclass of a JSON type
-            return canonical_json(attributes)
-
-    return write
+Texts = Mapping[str, Sequence[str]]
+"""Canonical JSON texts of several fields, by name."""
 
 
 def record_hash(record: Record, attributes: str) -> str:
@@ -41,14 +20,20 @@ def record_hash(record: Record, attributes: str) -> str:
     It covers every mapped field, occurred_at included, and no facts of the run. An article's covers what an edit can
     change: title, url, summary and content.
     """
-    if record.kind == "article":
-        edited = [record.attributes.get(name) for name in EDITED]
-        return content_hash(canonical_json([record.kind, record.title, record.url, *edited]))
-    encoders = ENCODERS
-    columns = ",".join([encoders[type(column)](column) for column in record[2:10]])
-    return content_hash(f"[{columns},{attributes}]")
+    columns = {name: [text_of(value)] for name, value in zip(TARGETS, record[3:10], strict=True)}
+    edited = {name: [canonical_json(record.attributes.get(name))] for name in EDITED}
+    return next(record_hashes(record.kind, columns, edited, [attributes]))
 
 
-def _template(names: list[str]) -> str:
-    quoted = (encode_basestring(name).replace("%", "%%") for name in names)
-    return "{" + ",".join(f"{name}:%s" for name in quoted) + "}"
+def record_hashes(kind: str, columns: Texts, attributes: Texts, whole: Sequence[str]) -> Iterator[str]:
+    """The hashes of many records, given the texts of their columns and attributes, and of all attributes together.
+
+    A column or attribute that is not given is null.
+    """
+    nulls = [NULL] * len(whole)
+    if kind == "article":
+        parts = [columns.get("title", nulls), columns.get("url", nulls), *(attributes.get(n, nulls) for n in EDITED)]
+    else:
+        parts = [*(columns.get(name, nulls) for name in TARGETS), whole]
+    head = f"[{canonical_json(kind)},"
+    return (content_hash(f"{head}{','.join(row)}]") for row in zip(*parts, strict=True))

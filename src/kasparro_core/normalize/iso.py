@@ -44,14 +44,19 @@ def parse_iso(text: str) -> datetime | None:
     return assemble(day, hour, part)
 
 
-def is_usual(text: str) -> bool:
-    """True for texts shaped like 2024-01-31T10:00:00Z or 2024-01-31T10:00:00.123Z, the forms of most APIs.
+def usual_time(text: str) -> datetime | None:
+    """The time of a text like 2024-01-31T10:00:00Z or 2024-01-31T10:00:00.123Z, the forms of most APIs; None for
+    another shape, and for an impossible time, so that the long way says why.
 
-    Whether the digits are digits and the time is possible is left to `datetime.fromisoformat`, which in this shape
-    accepts nothing else.
+    `datetime.fromisoformat` accepts nothing but digits in this shape.
     """
     size = len(text)
-    return (size == 20 or (size == 24 and text[19] == ".")) and text[4:17:3] == "--T::" and text[-1] == "Z"
+    if (size == 20 or (size == 24 and text[19] == ".")) and text[4:17:3] == "--T::" and text[-1] == "Z":
+        try:
+            return datetime.fromisoformat(text)
+        except ValueError:
+            return None
+    return None
 
 
 def canonical_usual(text: str) -> str:

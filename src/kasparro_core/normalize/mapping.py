@@ -103,14 +103,14 @@ Target = Annotated[Annotated[Path, Tag("path")] | Annotated[FieldRule, Tag("rule
 
 
 KeyPart = Path | Annotated[list[Path], Field(min_length=1)]
-"""A field of the key, or several of which the first that holds something counts."""
+"""A field of the key, or several, of which the later ones stand in where the first is blank (not where absent)."""
 
 
 class MappingRules(_Rules):
     """The `mapping` table of a source.
 
-    `key` names the source fields that identify an item inside its source; a part of it may be a list of fields, of
-    which the first that holds something counts. `attributes` left out: kind `item` takes
+    `key` names the source fields that identify an item inside its source; a part of it may be a list of fields: where
+    the first is blank, the next that holds something counts. `attributes` left out: kind `item` takes
     every field as it is, other kinds take none. `required` names targets or attributes whose absence rejects the item.
     `timezone` is where times without a zone are read (UTC), `decimal` the decimal mark of texts ("."), `null` the
     texts that stand for null.

@@ -7,12 +7,13 @@ A path is first tried as a literal name, because CSV headers and JSON keys may h
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from kasparro_core.normalize.values import is_nothing
 
 Getter = Callable[[Mapping[str, Any]], Any]
+Reader = Callable[[Sequence[Mapping[str, Any]]], list[Any]]
 
 _STEP = re.compile(r"([^.\[\]]+)|\[(-?[0-9]{1,9})\]")
 _STEPS = re.compile(r"(?:[^.\[\]]+|\[-?[0-9]{1,9}\])(?:\.[^.\[\]]+|\[-?[0-9]{1,9}\])*")
@@ -44,13 +45,12 @@ def getter(path: str) -> Getter:
     return get
 
 
-def reader(fields: Sequence[tuple[Sequence[str], Getter]]) -> Callable[[Mapping[str, Any]], Iterable[Any]]:
-    """The function that reads several fields, given the paths and the getter of each, at once."""
-    getters = [get for _, get in fields]
-    names = [paths[0] for paths, _ in fields if len(paths) == 1 and len(steps(paths[0])) == 1]
-    if len(names) == len(fields):
-        return lambda item: map(item.get, names)
-    return lambda item: [get(item) for get in getters]
+def reader(paths: Sequence[str], get: Getter) -> Reader:
+    """The function that reads one field of many items, given its paths and its getter."""
+    name = paths[0] if len(paths) == 1 else ""
+    if name and steps(name) == (name,):
+        return lambda items: [item.get(name) for item in items]
+    return lambda items: list(map(get, items))
 
 
 def first_of(paths: Sequence[str], nulls: frozenset[str] = frozenset()) -> Getter:

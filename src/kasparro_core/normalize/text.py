@@ -9,7 +9,7 @@ from typing import Any
 
 from kasparro_core.normalize.canonical import canonical_decimal, rfc3339
 from kasparro_core.normalize.decimals import decimal
-from kasparro_core.normalize.values import Refusal, shown
+from kasparro_core.normalize.values import Coercion, Refusal, shown
 
 _USUAL_URL = re.compile(r"https?://[a-z0-9.-]+(?:[/?#][!#-;=?-~]*)?")
 # a host, then anything but control characters, quotes and brackets that no URL holds unescaped
@@ -27,6 +27,30 @@ def storable(value: str) -> bool:
     except UnicodeEncodeError:
         return False
     return True
+
+
+def shortened(value: str, chars: int) -> str:
+    """The beginning of a text, with an ellipsis where something is left out; at most `chars` characters."""
+    return value if len(value) <= chars else value[: chars - 1] + "…"
+
+
+def too_long(value: str, limit: int) -> Refusal | None:
+    """The refusal of a text of more than `limit` UTF-8 bytes."""
+    if 4 * len(value) <= limit or (size := len(value.encode())) <= limit:
+        return None
+    return Refusal("text_too_long", f"Expected at most {limit:,} bytes, found {size:,}: {shown(value)}.")
+
+
+def at_most(coerce: Coercion, limit: int) -> Coercion:
+    """The coercion to text, refusing more than `limit` UTF-8 bytes of it."""
+
+    def coerce_short(value: Any) -> Any:
+        result = coerce(value)
+        if type(result) is not str or 4 * len(result) <= limit:
+            return result
+        return too_long(result, limit) or result
+
+    return coerce_short
 
 
 def text(value: Any) -> str | Refusal | None:

@@ -17,7 +17,7 @@ from typing import Any, Literal
 from kasparro_core.normalize.canonical import rfc3339
 from kasparro_core.normalize.decimals import decimal
 from kasparro_core.normalize.formats import Parser, compile_format
-from kasparro_core.normalize.iso import canonical_usual, is_usual, parse_iso
+from kasparro_core.normalize.iso import parse_iso, usual_time
 from kasparro_core.normalize.prose import parse_prose
 from kasparro_core.normalize.values import Refusal, shown
 from kasparro_core.normalize.zones import AmbiguousTimeError, localize
@@ -45,7 +45,7 @@ def timestamp_coercion(
     def coerce(value: Any) -> datetime | Refusal | None:
         if value is None:
             return None
-        if undeclared and type(value) is str and is_usual(value) and (usual := _usual(value)):
+        if undeclared and type(value) is str and (usual := usual_time(value)):
             return usual
         try:
             moment = _read(value, parse) if isinstance(value, str) else _convert(value, unit)
@@ -67,23 +67,12 @@ def timestamp_text_coercion(
 ) -> Callable[[Any], str | Refusal | None]:
     """The same coercion for an attribute, whose value is JSON: RFC 3339 text."""
     coerce = timestamp_coercion(formats, unit, zone)
-    undeclared = not formats and unit is None
 
     def coerce_to_text(value: Any) -> str | Refusal | None:
-        if undeclared and type(value) is str and is_usual(value) and _usual(value):
-            return canonical_usual(value)
         moment = coerce(value)
         return rfc3339(moment) if isinstance(moment, datetime) else moment
 
     return coerce_to_text
-
-
-def _usual(text: str) -> datetime | None:
-    """The time of a text in the usual shape; None when it is impossible, so that the long way says why."""
-    try:
-        return datetime.fromisoformat(text)
-    except ValueError:
-        return None
 
 
 def _read(value: str, parse: Parser) -> datetime | None:
@@ -142,7 +131,7 @@ def _in_unit(unit: EpochUnit) -> Parser:
 
     def parse(text: str) -> datetime | None:
         if whole and text.isdigit() and text.isascii():
-            return _EPOCH + timedelta(microseconds=int(text) * scale)
+            return _EPOCH + timedelta(0, 0, int(text) * scale)
         return _epoch_text(text, unit)
 
     return parse
@@ -179,3 +168,6 @@ def _epoch(number: int | Decimal, unit: EpochUnit) -> datetime:
 
 timestamp = timestamp_coercion()
 """The coercion without declarations."""
+
+timestamp_text = timestamp_text_coercion()
+"""The same, to RFC 3339 text."""

@@ -251,3 +251,10 @@ async def test_a_cursor_of_something_else_is_refused(file: File) -> None:
         with pytest.raises(CheckpointError) as caught:
             await file.run()
         assert "--full" in str(caught.value)
+
+
+async def test_empty_lines_under_the_header_hide_no_row(tmp_path: Path) -> None:
+    """A first batch of nothing but empty lines is passed by: the rows behind it are read, with their own line."""
+    file = File(tmp_path, batch_rows=2)
+    file.write(b"a,b\n" + b"\n" * 9 + b"1,2\n3,4\n5\n")
+    assert await file.run() == ["1,2", "3,4", "!line 13"]

@@ -76,10 +76,13 @@ async def test_compression_is_known_by_content(tmp_path: Path, wrap: Any, name: 
 
 
 async def test_zip_members(tmp_path: Path) -> None:
-    """The first table of an archive is read, or the declared member; one that is not there is an error."""
-    files = {"__MACOSX/f.csv": b"junk", "readme.md": b"text", "a.csv": TEXT.encode(), "b.csv": b"x,y\n1,2\n"}
+    """The only table of an archive is read, or the declared member; a missing one, or a choice among several, is an
+    error."""
+    files = {"__MACOSX/f.csv": b"junk", "readme.md": b"text", "a.csv": TEXT.encode()}
     (tmp_path / "f.zip").write_bytes(zipped(files))
     assert await rows(tmp_path, "f.zip") == ROWS
+    (tmp_path / "f.zip").write_bytes(zipped({**files, "b.csv": b"x,y\n1,2\n"}))
+    assert (await fault(tmp_path, "f.zip")).code == "zip_member"
     assert await rows(tmp_path, "f.zip", member="b.csv") == [{"x": "1", "y": "2"}]
     error = await fault(tmp_path, "f.zip", member="c.csv")
     assert error.code == "zip_member"

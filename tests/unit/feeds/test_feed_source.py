@@ -191,8 +191,8 @@ async def test_gzip_on_disk_is_recognized_and_bounded(tmp_path: Path) -> None:
     packed = gzip.compress(b" " * 5_000_000)
     for content, code in [
         (packed, "feed_too_large"),
-        (packed[:-9], "gzip_invalid"),
-        (b"\x1f\x8bxxxxxx", "gzip_invalid"),
+        (packed[:-9], "decompression"),
+        (b"\x1f\x8bxxxxxx", "decompression"),
     ]:
         (tmp_path / "f.xml").write_bytes(content)
         limit = 1_000_000 if code == "feed_too_large" else 16_000_000
@@ -231,8 +231,18 @@ async def test_a_missing_file_and_an_unknown_partition_are_errors(tmp_path: Path
         await read(source(root=tmp_path, url="nowhere.xml"))
     with pytest.raises(PermanentSourceError, match="no feed of this source"):
         await read(source(urls=["https://a.example/feed"]), "https://z.example/feed")
-    with pytest.raises(PermanentSourceError, match="cannot be read"):
+    with pytest.raises(PermanentSourceError, match="is a directory") as caught:
         await read(source(root=tmp_path, url="."))
+    assert caught.value.code == "file_is_directory"
+
+
+async def test_a_page_of_no_use_is_on_the_account() -> None:
+    """What a fetch cost is not lost when its body turns out to be no feed, or damaged."""
+    for body in (b"<html>down</html>", b"\x1f\x8bxxxxxx"):
+        with pytest.raises(PermanentSourceError) as caught:
+            await read(source(Web(a=body), url="https://a.example/feed"))
+        assert caught.value.fetch is not None
+        assert (caught.value.fetch.requests, caught.value.fetch.bytes_fetched) == (1, len(body))
 
 
 @pytest.mark.parametrize("listing", [b"<html></html>", b"<opml><body></body></opml>", b""])
@@ -249,6 +259,13 @@ async def test_a_list_may_hold_unescaped_addresses() -> None:
     assert await source(Web(a=listing), opml="https://a.example/feed").partitions() == (
         "https://b.example/?x=1&y=2&z=3",
     )
+
+
+async def test_a_list_of_two_minds_about_its_charset_is_read() -> None:
+    """The text is decoded once; what a second declaration says about its charset is nobody's concern."""
+    twice = b'<?xml version="1.0"?><?xml version="1.0" encoding="no-such"?>'
+    listing = twice + b'<opml><body><outline xmlUrl="https://b.example/"/></body></opml>'
+    assert await source(Web(a=listing), opml="https://a.example/feed").partitions() == ("https://b.example/",)
 
 
 async def test_asks_for_feeds() -> None:

@@ -29,6 +29,8 @@ CYRILLIC = "Привет, мир"
         ("中文".encode("gb18030"), "text/xml; charset=gb2312", "中文"),
         ("déjà".encode(), "text/xml; charset=punycode", "déjà"),
         ("déjà".encode(), "text/xml; charset=no-such", "déjà"),
+        ("déjà".encode(), "text/xml; charset=rot13", "déjà"),
+        ("déjà".encode(), "text/xml; charset=base64", "déjà"),
         ("日本語日本語".encode() + b"\xff", "", "日本語日本語\ufffd"),
         (b"\x81\xe9 caf\xe9", "", "\x81é café"),
     ],

@@ -164,3 +164,15 @@ def test_a_stray_quote_does_not_swallow_the_rows_up_to_the_next_one() -> None:
     lines = split_lines('1,2\n"3,4\n5,6\n7,8\n9,"10"\n')
     rows = [row.cells for row in scan(lines, Dialect(), width=2)]
     assert rows == [["1", "2"], None, ["5", "6"], ["7", "8"], ["9", "10"]]
+
+
+@pytest.mark.parametrize("header", ['"day","lo"","hi"', '"day","lo,"hi"', '"day","lo","hi""', '"day","lo","hi'])
+def test_a_stray_quote_in_the_header_swallows_no_column(header: str) -> None:
+    """The header has as many names as the table has columns, and no row of data is taken for it or lost to it."""
+    found = layout(header + "\n" + '"mon","1",""\n"tue","2",""\n' * 3)
+    assert (found.header, found.skip) == (("day", "lo", "hi"), 1)
+
+
+def test_a_delimiter_in_a_quoted_name_is_no_stray_quote() -> None:
+    """A narrow header over rows with a trailing delimiter stays as it is."""
+    assert layout('"low, high",day\n1,mon,\n2,tue,\n3,wed,\n').header == ("low, high", "day")

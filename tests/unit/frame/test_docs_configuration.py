@@ -121,4 +121,4 @@ def test_every_variable_of_the_environment_is_documented() -> None:
     modules = [folder / "settings.py", *(folder / "config").glob("*.py")]
     names = {name for path in modules for name in re.findall(r'"([A-Z][A-Z_]{4,}[A-Z])"', path.read_text("utf-8"))}
     assert "DATABASE_URL" in names
-    assert {name for name in names if f"`{name}" not in PAGE.read_text("utf-8")} == set()
+    assert {name for name in names if f"`{name}`" not in PAGE.read_text("utf-8")} == set()

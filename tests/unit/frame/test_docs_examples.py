@@ -16,6 +16,7 @@ from kasparro_app.settings import settings_of
 
 ROOT = Path(__file__).parents[3]
 PAGES = [ROOT / "README.md", *sorted((ROOT / "docs").rglob("*.md"))]
+PYTEST = ["-c", str(ROOT / "pyproject.toml"), "--rootdir", ".", "-p", "no:cacheprovider"]
 
 
 def blocks(language: str) -> list[Any]:
@@ -29,12 +30,22 @@ def blocks(language: str) -> list[Any]:
     return found
 
 
-@pytest.mark.parametrize("code", blocks("python"))
+EXAMPLES = blocks("python")
+NAMED = re.compile(r"# (\w+\.py)\n")
+
+
+@pytest.mark.parametrize("code", EXAMPLES)
 def test_python_examples_run(code: str, tmp_path: Path) -> None:
-    """Each Python example runs to its end in an empty folder."""
-    command = [sys.executable, "-W", "error", "-c", code]
-    answer = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, check=False)
-    assert answer.returncode == 0, answer.stderr
+    """Each Python example runs to its end in a folder that holds the examples with a file name, tests under pytest."""
+    for (text,) in (example.values for example in EXAMPLES):
+        if name := NAMED.match(text):
+            (tmp_path / name[1]).write_text(text, "utf-8")
+    name = NAMED.match(code)
+    is_test = name is not None and name[1].startswith("test_")
+    run = ["-m", "pytest", "-q", *PYTEST, name[1]] if name and is_test else ["-W", "error", "-c", code]
+    answer = subprocess.run([sys.executable, *run], cwd=tmp_path, capture_output=True, text=True, check=False)
+    assert answer.returncode == 0, answer.stdout + answer.stderr
+    assert " passed" in answer.stdout or not is_test
 
 
 @pytest.mark.parametrize("text", blocks("toml"))

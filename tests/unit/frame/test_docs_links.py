@@ -15,6 +15,8 @@ LINK = re.compile(r"(?<!!)\[[^\]]*\]\(([^)\s]+)\)")
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 MACHINE_PATHS = re.compile(r"(?<![\w.>}/])/(?:work|root|opt/pypi)\b")
 
+REGISTRIES = re.compile(r"pypi\.org|pythonhosted\.org|--?(?:extra-)?index-url|--find-links")
+
 
 def identity(page: Path) -> str:
     """A page's name in the test report."""
@@ -96,6 +98,18 @@ def test_no_file_names_a_path_of_one_machine() -> None:
     here = Path(__file__)
     found = {identity(path) for path in tracked() if path != here and MACHINE_PATHS.search(text_of(path))}
     assert found == set()
+
+
+def test_only_tests_and_benchmarks_know_the_data_beside_the_repository() -> None:
+    """The program and its documentation need nothing that lies outside of the repository."""
+    named = {identity(path) for path in tracked() if "../shared" in text_of(path)}
+    assert {name for name in named if not name.startswith(("tests/", "benchmarks/"))} == set()
+
+
+def test_no_file_names_a_package_registry() -> None:
+    """Where packages come from is the installing person's choice: no file names an index or its address."""
+    here = Path(__file__)
+    assert {identity(path) for path in tracked() if path != here and REGISTRIES.search(text_of(path))} == set()
 
 
 def text_of(path: Path) -> str:

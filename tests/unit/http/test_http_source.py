@@ -464,3 +464,13 @@ async def test_errors_of_a_body_name_the_source():
     with pytest.raises(PermanentSourceError) as caught:
         await reader.read()
     assert (caught.value.source, caught.value.code) == ("api", "records_not_found")
+    assert caught.value.message.startswith("https://api.example/items: ")
+
+
+@pytest.mark.parametrize("records", ["data", None])
+async def test_an_answer_of_no_use_is_on_the_account(records):
+    """A body that cannot be understood and a page that came before both say what their request cost."""
+    reader = Reader(lambda query: [{"id": 1}, {"id": 2}, {"id": 3}], **{**PAGES, "records": records})
+    with pytest.raises(PermanentSourceError) as caught:
+        await reader.read()
+    assert caught.value.fetch.requests == 1

@@ -187,3 +187,11 @@ def test_no_bytes_whatever_raise_anything_else(payload):
         decode(payload)
     except PermanentSourceError as error:
         assert error.code
+
+
+@pytest.mark.parametrize("literal", ["1e999999999", "-1.5E-6000", "1e5001"])
+def test_a_number_that_would_fill_the_memory_is_refused(literal):
+    """A few bytes may not stand for megabytes of digits; what any store can hold is far below that bound."""
+    with pytest.raises(PermanentSourceError) as caught:
+        JsonDecoder().decode(RawPayload(f'[{{"a": {literal}}}]'.encode(), {"format": "json", "records": None}))
+    assert caught.value.code == "number_out_of_range"

@@ -306,10 +306,11 @@ def test_no_mapping_is_confused_with_another():
 
 
 def test_a_key_part_may_have_alternatives():
-    """The first field that holds something is the key; an item in which none does is rejected."""
+    """Where the first field is blank the next one stands in; an item without the field itself is rejected."""
     mapping = RecordMapping(source="coins", kind="quote", key=[["id", "name"]])
     result = normalize(
-        [{"id": "btc", "name": "Bitcoin"}, {"id": "", "name": "Cresio"}, {"id": "", "name": " "}], mapping
+        [{"id": "btc", "name": "Bitcoin"}, {"id": "", "name": "Cresio"}, {"id": "", "name": " "}, {"name": "X"}],
+        mapping,
     )
     assert [record.key for record in result.records] == ["btc", "Cresio"]
-    assert [(refused.code, refused.path) for refused in result.rejections] == [("key_missing", "id")]
+    assert [(refused.code, refused.path) for refused in result.rejections] == [("key_missing", "id")] * 2
