@@ -53,8 +53,13 @@ async def run_cycle(
         async with places:
             return await _outcome(runner, job, trigger, full=full, wait=wait)
 
-    async with asyncio.TaskGroup() as group:
-        tasks = [group.create_task(one(job)) for job in jobs]
+    tasks: list[asyncio.Task[Outcome]] = []
+    try:
+        async with asyncio.TaskGroup() as group:
+            tasks.extend(group.create_task(one(job)) for job in jobs)
+    except asyncio.CancelledError:
+        _tell_what_nobody_will_see(tasks)
+        raise
     return [task.result() for task in tasks]
 
 
@@ -62,18 +67,17 @@ async def _outcome(runner: Runner, job: SourceJob, trigger: Trigger, *, full: bo
     try:
         return Outcome(job.name, await runner.run(job, trigger=trigger, full=full, wait=wait))
     except KasparroError as error:
-        if _is_stopping():
-            _log.error("source %s could not be ended properly: %s", job.name, error)
         return Outcome(job.name, error=error)
     except Exception as bug:  # noqa: BLE001 - the outermost edge of a source: a bug in one must not take the others with it
         _log.exception("source %s failed by a bug", job.name)
         return Outcome(job.name, error=KasparroError(f"{type(bug).__name__}: {bug}", code="internal"))
 
 
-def _is_stopping() -> bool:
-    """True when the cycle is being cancelled: its outcomes will not be seen."""
-    task = asyncio.current_task()
-    return task is not None and task.cancelling() > 0
+def _tell_what_nobody_will_see(tasks: Sequence[asyncio.Task[Outcome]]) -> None:
+    """A cancelled cycle has no outcomes: what failed while it was being stopped is told here."""
+    for outcome in [task.result() for task in tasks if task.done() and not task.cancelled()]:
+        if outcome.error is not None:
+            _log.error("source %s could not be ended properly: %s", outcome.source, outcome.error)
 
 
 def exit_code(outcomes: Sequence[Outcome]) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import platform
+import shutil
 import sqlite3
 import tempfile
 from collections.abc import AsyncIterator, Iterator
@@ -21,6 +22,10 @@ from kasparro_core.ports import Liveness, Store
 
 OLDEST_SQLITE = (3, 35, 0)
 """The first with RETURNING."""
+
+MEBIBYTE = 1024 * 1024
+LEAST_FREE = 16 * MEBIBYTE
+"""A disk with less than this is as good as full."""
 
 _EXTRAS = {"postgres": "asyncpg"}
 
@@ -40,7 +45,7 @@ async def diagnose(file: Path | None) -> list[Finding]:
     try:
         settings = load_settings(file)
     except ConfigurationError as error:
-        return [*findings, Finding("configuration", ok=False, found="; ".join([error.message, *error.problems]))]
+        return [*findings, Finding("configuration", ok=False, found=" ".join([error.message, *error.problems]))]
     findings.append(_configuration(settings))
     findings.extend(_disk(settings))
     findings.extend([finding async for finding in _database(settings)])
@@ -66,7 +71,9 @@ def _disk(settings: Settings) -> Iterator[Finding]:
         return
     try:
         with tempfile.TemporaryFile(dir=file.parent):
-            yield Finding("disk", ok=True, found=f"{file.parent} can be written")
+            free = shutil.disk_usage(file.parent).free
+            room = f"{file.parent} can be written, {free // MEBIBYTE:,} MiB are free"
+            yield Finding("disk", ok=free >= LEAST_FREE, found=room)
     except OSError as error:
         yield Finding("disk", ok=False, found=f"{file.parent} cannot be written: {error.strerror}")
     if file.exists() and not os.access(file, os.W_OK):
@@ -74,6 +81,13 @@ def _disk(settings: Settings) -> Iterator[Finding]:
 
 
 async def _database(settings: Settings) -> AsyncIterator[Finding]:
+    file = sqlite_file(settings.database_url)
+    if file is not None and not file.exists():
+        if file.parent.is_dir():
+            yield Finding("database", ok=True, found=f"{file} is not there yet: the first run makes it")
+        else:
+            yield Finding("database", ok=False, found=f"there is no directory {file.parent}")
+        return
     container = container_of(settings)
     try:
         async with open_store(container) as store:

@@ -43,7 +43,7 @@ async def run(
     auth tables are resolved. A failing source is told in the report.
     Raises ConfigurationError with one sentence per fault.
     """
-    document = {"database": {"url": database}, "sources": {name: dict(table) for name, table in sources.items()}}
+    document = {"database": {"url": database}, "sources": dict(sources)}
     settings = settings_of(document, Origin("sources"), Path.cwd(), overridable=False)
     enabled = [name for name, config in settings.sources.items() if config.enabled]
     async with open_runtime(settings, names=enabled) as runtime:

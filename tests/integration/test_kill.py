@@ -18,7 +18,7 @@ from upstream import Upstream, serving
 
 PAGE = 50
 ROWS = [{"id": f"coin-{n}", "price": f"{n}.5", "name": f"Coin {n}"} for n in range(14 * PAGE + 20)]
-KILLS = int(os.environ.get("KASPARRO_TEST_KILLS", "6"))
+KILLS = int(os.environ.get("KASPARRO_TEST_KILLS", "3"))
 
 CONFIG = """
 [database]

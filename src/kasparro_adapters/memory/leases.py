@@ -23,12 +23,12 @@ class MemoryLeases:
         stored = self._tx.leases.get((source, partition))
         return None if stored is None else self._judged(stored)
 
-    async def take(self, source: str, partition: str, /, *, owner: str, ttl: float, expected_token: int) -> Lease:
-        """Make `owner` the holder if the token is the expected one."""
+    async def take(self, source: str, partition: str, /, *, owner: str, ttl: float, seen: Lease | None) -> Lease:
+        """Make `owner` the holder if nothing has changed since."""
         stored = self._tx.leases.get((source, partition))
         token = 0 if stored is None else stored.token
-        if token != expected_token:
-            raise _lost(source, partition, expected_token, token)
+        if (stored and (token, stored.expires_at)) != (seen and (seen.token, seen.expires_at)):
+            raise _lost(source, partition, 0 if seen is None else seen.token, token)
         return self._put(Lease(source, partition, owner, token + 1, None, self._until(ttl)))
 
     async def renew(self, lease: Lease, /, *, ttl: float) -> Lease:
@@ -65,5 +65,5 @@ class MemoryLeases:
 def _lost(source: str, partition: str, expected: int, found: int) -> ConflictError:
     return ConflictError(
         f"the lease of {source!r}, partition {partition!r}, was expected with token {expected}, "
-        f"but another owner moved it to {found}."
+        f"but it was renewed or moved: it has token {found}."
     )

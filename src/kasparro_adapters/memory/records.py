@@ -67,7 +67,7 @@ class MemoryRecords:
         row = cast("RecordRow", self._tx.records.get(record_id))
         if row.state.content_hash == new.content_hash:
             return "unchanged"
-        if _place(row.state) == _place(new):
+        if _moment(new).is_same_place(_moment(row.state)):
             return self._replace(row, new)
         if supersedes(_moment(new), _moment(row.state), by_occurrence=observation.by_occurrence):
             if observation.history:
@@ -90,7 +90,7 @@ class MemoryRecords:
     def _keep(self, record_id: int, state: SeenState) -> Outcome:
         """Keep a late state as a version, unless its place or, from a place not seen before, its content is known."""
         versions = self._tx.versions.get(record_id) or ()
-        here = [known for known in versions if _place(known) == _place(state)]
+        here = [known for known in versions if _moment(known).is_same_place(_moment(state))]
         if any(known.content_hash == state.content_hash for known in here or versions):
             return "unchanged"
         self._put_version(record_id, state)
@@ -98,7 +98,7 @@ class MemoryRecords:
 
     def _put_version(self, record_id: int, state: SeenState) -> None:
         versions = self._tx.versions.get(record_id) or ()
-        others = tuple(known for known in versions if _place(known) != _place(state))
+        others = tuple(known for known in versions if not _moment(known).is_same_place(_moment(state)))
         self._tx.versions.put(record_id, (*others, state))
 
 
@@ -118,16 +118,12 @@ def _seen(prepared: PreparedRecord, observation: Observation) -> SeenState:
     )
 
 
-def _place(state: SeenState) -> tuple[datetime, int]:
-    return state.observed_at, state.raw_index
-
-
 def _moment(state: SeenState) -> Moment:
-    return Moment(state.record.occurred_at, state.observed_at)
+    return Moment(state.record.occurred_at, state.observed_at, state.raw_id, state.raw_index)
 
 
-def _moment_key(state: SeenState) -> tuple[datetime, datetime]:
-    return state.record.occurred_at or _DAWN, state.observed_at
+def _moment_key(state: SeenState) -> tuple[datetime, datetime, int, int]:
+    return state.record.occurred_at or _DAWN, state.observed_at, state.raw_id or 0, state.raw_index
 
 
 def _record(state: SeenState) -> Record:

@@ -10,6 +10,7 @@ from operator import attrgetter
 
 from kasparro_adapters.memory.tables import Transaction
 from kasparro_core.model import Rejection, RejectionQuery, RejectionState, StoredRejection
+from kasparro_core.model.rejection import stored_key, stored_path
 from kasparro_core.normalize.canonical import canonical_json
 
 
@@ -35,7 +36,7 @@ class MemoryRejections:
         for rejection in rejections:
             payload = canonical_json(rejection.payload)
             digest = hashlib.sha256(payload.encode()).hexdigest()
-            identity = (source, partition, str(rejection.stage), rejection.code, rejection.path, digest)
+            identity = (source, partition, str(rejection.stage), rejection.code, stored_path(rejection.path), digest)
             known = self._tx.rejection_ids.get(identity)
             if known is not None:
                 if again:
@@ -105,13 +106,13 @@ def _first(
         raw_index=rejection.index,
         stage=str(rejection.stage),
         code=rejection.code,
-        path=rejection.path,
+        path=stored_path(rejection.path),
         message=rejection.message,
         payload=payload,
         state=str(RejectionState.OPEN),
         times=1,
         first_seen_at=at,
-        key=rejection.key,
+        key=stored_key(rejection.key),
     )
 
 

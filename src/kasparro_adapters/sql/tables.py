@@ -67,7 +67,7 @@ records = Table(
     Column("gone_at", Instant),
     Column("title_folded", Text),  # private: the casefolded title, so that `q` means the same on every store
     UniqueConstraint("source", "key"),
-    Index(None, "source", "updated_at"),
+    Index(None, "updated_at", "source"),  # not source first: a planner without figures took it for the way to a key
     Index(None, "symbol"),
     Index(None, "occurred_at"),
     Index(None, "change_seq"),
@@ -84,7 +84,7 @@ record_versions = Table(
     Column("record_id", BigId, nullable=False),
     *_state(),
     Column("observed_at", Instant, nullable=False),
-    UniqueConstraint("record_id", "observed_at", "raw_index"),
+    UniqueConstraint("record_id", "observed_at", "raw_id", "raw_index"),
     Index(None, "record_id", "content_hash"),
     sqlite_autoincrement=True,
 )

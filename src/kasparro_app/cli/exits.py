@@ -1,42 +1,49 @@
-"""How the command line ends: exit codes, signals, and errors as sentences on standard error."""
+"""How the command line ends: exit codes, broken pipes, and errors as sentences on standard error."""
 
 from __future__ import annotations
 
 import asyncio
 import io
+import logging
 import os
-import signal
 import sys
 from collections.abc import Callable, Coroutine
-from typing import Any, NoReturn, TypeVar
+from pathlib import Path
+from typing import Any, NoReturn, TextIO, TypeVar
 
 import typer
 
+from kasparro_app.cli.signals import INTERRUPTED, StoppedError, stoppable
 from kasparro_core.errors import ConfigurationError, KasparroError
 
 OK = 0
 FAILED = 1
 USAGE = 2
 DEGRADED = 3
-INTERRUPTED = 130
-TERMINATED = 143
 
 T = TypeVar("T")
-
-
-class _TerminatedError(Exception):
-    """SIGTERM came and everything has been cancelled and awaited."""
+_log = logging.getLogger("kasparro")
 
 
 def guarded(app: Callable[[], object]) -> NoReturn:
     """Run the command line and leave the process with its exit code. Errors are sentences, never tracebacks."""
+    _open_streams()
     _speak_utf8()
     try:
         code = _code_of(app)
         sys.stdout.flush()
     except BrokenPipeError:
-        code = _quiet_pipe()
+        code = _silenced(sys.stdout)
+    except OSError as error:
+        say(f"error: {error.strerror or error}" + (f": {error.filename}" if error.filename else ""))
+        code = _silenced(sys.stdout)
     sys.exit(code)
+
+
+def _open_streams() -> None:
+    """A stream that the caller has closed (`>&-`) swallows what is written to it."""
+    sys.stdout = sys.stdout or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115 - open as long as the process
+    sys.stderr = sys.stderr or Path(os.devnull).open("w", encoding="utf-8")  # noqa: SIM115
 
 
 def _speak_utf8() -> None:
@@ -57,12 +64,20 @@ def _code_of(app: Callable[[], object]) -> int:
     except KasparroError as error:
         show_error(error)
         return FAILED
+    except OSError:
+        raise
+    except Exception as bug:  # noqa: BLE001 - the outermost edge: people are told in a sentence, the log has the rest
+        _log.debug("a bug", exc_info=bug)
+        first = next(iter(str(bug).splitlines()), "")
+        say(f"error: internal: {type(bug).__name__}: {first}")
+        say("  This is a bug of Kasparro; KASPARRO_LOG__LEVEL=debug shows where it happened.")
+        return FAILED
     return OK
 
 
-def _quiet_pipe() -> int:
-    """The reader of standard output has gone: nothing more to say, not even while the interpreter ends."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+def _silenced(stream: TextIO) -> int:
+    """Nothing more can be said there, not even while the interpreter ends."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
     return FAILED
 
 
@@ -76,8 +91,11 @@ def show_error(error: KasparroError) -> None:
 
 
 def say(sentence: str) -> None:
-    """One line on standard error."""
-    print(sentence, file=sys.stderr, flush=True)
+    """One line on standard error. Work goes on when nobody reads it any more."""
+    try:
+        print(sentence, file=sys.stderr, flush=True)
+    except OSError:
+        _silenced(sys.stderr)
 
 
 def leave(code: int) -> None:
@@ -89,32 +107,12 @@ def leave(code: int) -> None:
 def run_async(work: Coroutine[Any, Any, T]) -> T:
     """Run to the end. SIGINT and SIGTERM cancel the work, wait until it has cleaned up, and end with 130 and 143."""
     try:
-        return asyncio.run(_heeding_sigterm(work))
+        return asyncio.run(stoppable(work))
     except KeyboardInterrupt:
         say("interrupted")
         raise typer.Exit(INTERRUPTED) from None
-    except _TerminatedError:
-        say("terminated")
-        raise typer.Exit(TERMINATED) from None
-
-
-async def _heeding_sigterm(work: Coroutine[Any, Any, T]) -> T:
-    task = asyncio.create_task(work)
-    told: list[int] = []
-
-    def stop() -> None:
-        told.append(signal.SIGTERM)
-        task.cancel()
-
-    _on_sigterm(stop)
-    try:
-        return await task
-    except asyncio.CancelledError:
-        if told:
-            raise _TerminatedError from None
-        raise
-
-
-def _on_sigterm(stop: Callable[[], None]) -> None:
-    if sys.platform != "win32":  # its event loop knows no signal handlers, and its processes no SIGTERM
-        asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, stop)
+    except StoppedError as stopped:
+        if isinstance(stopped.__cause__, KasparroError):
+            show_error(stopped.__cause__)
+        say(str(stopped))
+        raise typer.Exit(stopped.code) from None

@@ -11,13 +11,15 @@ from typing import TYPE_CHECKING
 from kasparro_app.cli.exits import say
 from kasparro_app.observers import SilentObserver
 from kasparro_core.errors import KasparroError
-from kasparro_core.model import Counters, Rejection, Run
+from kasparro_core.model import Counters, Rejection, Run, RunStatus
 from kasparro_core.ports import Observer
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
 
 _SHOWN_REJECTIONS = 3
+_MOST_LINES = 16
+"""So many sources have a line on a terminal; the table at the end has them all."""
 _LINE_EVERY = 5.0
 """Seconds between two plain lines about the batches of one run."""
 
@@ -88,7 +90,7 @@ class PlainProgress(Narrator):
 
     def run_finished(self, run: Run, /) -> None:
         """A line per run."""
-        self._tell(f"{run.source}: run {run.run_id} {run.status}: {summary(run.counters)}")
+        self._tell(f"{run.source}: run {run.run_id} {ending(run)}")
 
 
 class RichProgress(Narrator):
@@ -98,6 +100,7 @@ class RichProgress(Narrator):
         super().__init__(tell)
         self._progress = progress
         self._tasks: dict[str, TaskID] = {}
+        self._ended: list[str] = []
         self._sums: dict[int, Counters] = {}
 
     def run_waiting(self, source: str, _run_id: int | None, /) -> None:
@@ -115,14 +118,26 @@ class RichProgress(Narrator):
 
     def run_finished(self, run: Run, /) -> None:
         """The line ends."""
-        self._progress.update(
-            self._task(run.source), done=f"{run.status}: {summary(run.counters)}", total=1, completed=1
-        )
+        self._progress.update(self._task(run.source), done=ending(run), total=1, completed=1)
+        self._ended.append(run.source)
 
     def _task(self, source: str) -> TaskID:
         if source not in self._tasks:
+            self._make_room()
             self._tasks[source] = self._progress.add_task(source, total=None, done="")
         return self._tasks[source]
+
+    def _make_room(self) -> None:
+        """Lines that have ended give way to new ones: each one that stays is drawn ten times a second."""
+        while self._ended and len(self._tasks) >= _MOST_LINES:
+            self._progress.remove_task(self._tasks.pop(self._ended.pop(0)))
+
+
+def ending(run: Run) -> str:
+    """`succeeded: 12 fetched, 12 inserted`; of a run that broke off before it read anything the status alone."""
+    if run.status in {RunStatus.FAILED, RunStatus.INTERRUPTED} and not run.counters.fetched:
+        return str(run.status)
+    return f"{run.status}: {summary(run.counters)}"
 
 
 def summary(counters: Counters) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
@@ -47,6 +48,24 @@ class Rejection:
     def is_note(self) -> bool:
         """True for a field-level note, which is not counted in `rejected`."""
         return self.stage is Stage.FIELD
+
+
+MAX_PATH_BYTES = 500
+MAX_KEY_BYTES = 2_000
+"""What a store indexes: paths (fields are named by the source) and keys of rejections must not fail a whole batch."""
+
+
+def stored_path(path: str) -> str:
+    """The path itself, or the beginning of a very long one with a hash that stands for all of it."""
+    text = path.encode(errors="replace")
+    if len(text) <= MAX_PATH_BYTES:
+        return path
+    return f"{path[:80]}... (blake2b {hashlib.blake2b(text, digest_size=16).hexdigest()})"
+
+
+def stored_key(key: str | None) -> str | None:
+    """The key, unless it is too long for a record that could ever load under it."""
+    return None if key is None or len(key.encode(errors="replace")) > MAX_KEY_BYTES else key
 
 
 @dataclass(frozen=True, slots=True)

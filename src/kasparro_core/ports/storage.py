@@ -38,12 +38,13 @@ class RecordRepository(Protocol):
         """Bring the records in, in the given order, any number of them.
 
         Per record: unknown key: inserted. Same content_hash as stored: unchanged, nothing at all is written.
-        The same (observed_at, raw_index) as stored with other content is the same observation read by other rules (a
-        replay): it replaces the state and leaves no version (updated). Otherwise the observations are ordered (see
-        `supersedes` in `kasparro_core.model.order`): a newer one replaces the state (updated; with history the state
-        it replaces becomes a version); an older one becomes a version with history (updated), or changes nothing
-        (unchanged). An older one whose (observed_at, raw_index) is known replaces that version if its content differs
-        (updated); one from an unknown place whose content_hash is among the versions is unchanged.
+        The same place (observed_at, raw_id, raw_index) as stored with other content is the same observation read by
+        other rules (a replay): it replaces the state and leaves no version (updated). Without raw_id no place is the
+        same as another. Otherwise the observations are ordered (see `supersedes` in `kasparro_core.model.order`): a
+        newer one replaces the state (updated; with history the state it replaces becomes a version); an older one
+        becomes a version with history (updated), or changes nothing (unchanged). An older one whose place is known
+        replaces that version if its content differs (updated); one from an unknown place whose content_hash is among
+        the versions is unchanged.
         A key given twice is treated as two records one after the other. All records belong to observation.source.
         """
         ...
@@ -57,7 +58,7 @@ class RecordRepository(Protocol):
         ...
 
     async def versions(self, record_id: int, /) -> list[RecordVersion]:
-        """Earlier versions, latest first by (occurred_at, observed_at)."""
+        """Earlier versions, latest first by (occurred_at, observed_at, place in the payloads)."""
         ...
 
     async def count(self, source: str | None = None, /) -> int:
@@ -178,7 +179,7 @@ class RejectionStore(Protocol):
     ) -> None:
         """Keep them, any number. One that is known by (source, partition, stage, code, path, payload hash) grows
         `times` and, if it was resolved, is open again. With `again=False` (a replay, which sees the same item and not
-        another one) a known one is left as it is."""
+        another one) a known one is left as it is. A path of more than 500 bytes is kept as its beginning and a hash."""
         ...
 
     async def resolve(self, source: str, keys: Sequence[str], /) -> int:
@@ -213,10 +214,12 @@ class LeaseStore(Protocol):
         """The lease with `expired` as the database sees it now, or None."""
         ...
 
-    async def take(self, source: str, partition: str, /, *, owner: str, ttl: float, expected_token: int) -> Lease:
-        """Make `owner` the holder for `ttl` seconds, with a token one higher than `expected_token` (0: no row yet).
+    async def take(self, source: str, partition: str, /, *, owner: str, ttl: float, seen: Lease | None) -> Lease:
+        """Make `owner` the holder for `ttl` seconds, with a token one higher than that of the lease as it was `seen`
+        (None: no row yet).
 
-        The caller has made sure that the present holder is gone. Raises ConflictError if the token moved.
+        The caller has made sure that the holder it saw is gone. Raises ConflictError if the lease has changed since:
+        taken by another, released, or renewed by a holder that was only slow.
         """
         ...
 

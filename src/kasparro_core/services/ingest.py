@@ -96,6 +96,8 @@ class Ingest:
         finally:
             reader.cancel()
             await asyncio.wait([reader])
+            if not reader.cancelled():
+                reader.exception()  # raised above, or beside the point: the writer's own fault ended the partition
 
     async def _fill(
         self, queue: asyncio.Queue[PreparedBatch | None], ahead: asyncio.Semaphore, name: str, context: ReadContext

@@ -16,9 +16,11 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
-from kasparro_core.errors import ConflictError, TransientStorageError
+from kasparro_core.errors import ConflictError, StorageError
 from kasparro_core.model import Lease, Run, RunStatus, Trigger
 from kasparro_core.ports import Clock, Liveness, Observer, ProcessHandle, Store, UnitOfWork
+from kasparro_core.services.outcome import STOPPED
+from kasparro_core.services.steps import unbroken
 
 WHOLE = ""
 """The partition under which a run holds its source."""
@@ -37,12 +39,21 @@ class Claim:
 class LeaseKeeper:
     """A held lease that is renewed with every commit, and by itself only while no commit happens."""
 
-    def __init__(self, store: Store, clock: Clock, lease: Lease, ttl: float) -> None:
+    def __init__(self, store: Store, handle: ProcessHandle, clock: Clock, lease: Lease, ttl: float) -> None:
         self._store = store
+        self._handle = handle
         self._clock = clock
         self._ttl = ttl
         self._renewed_at = clock.monotonic()
+        self._turn = asyncio.Lock()
         self.lease = lease
+
+    @asynccontextmanager
+    async def begin(self) -> AsyncIterator[UnitOfWork]:
+        """A unit of work under this lease. They take turns here and not on the lease's row, where each would wait with
+        a connection in its hands until the database loses patience."""
+        async with self._turn, self._store.begin() as work:
+            yield work
 
     async def renew_in(self, work: UnitOfWork) -> Lease:
         """Check the fence inside a unit of work. Raises ConflictError when the lease was taken over."""
@@ -69,17 +80,17 @@ class LeaseKeeper:
         interval = self._ttl / 3
         while True:
             await self._clock.sleep(interval)
-            if self._clock.monotonic() - self._renewed_at < interval:
-                continue
             try:
-                await self._renew_alone()
+                await self._handle.hold()  # its connection may be lost: whoever judged us then would take us for dead
+                if self._clock.monotonic() - self._renewed_at >= interval:
+                    await self._renew_alone()
             except ConflictError:
                 return  # the next commit meets the same conflict and stops the run
-            except TransientStorageError:
+            except StorageError:
                 continue  # the lease lasts two more intervals; a lasting fault fails the next commit
 
     async def _renew_alone(self) -> None:
-        async with self._store.begin() as work:
+        async with self.begin() as work:
             lease = await self.renew_in(work)
             await work.commit()
         self.renewed(lease)
@@ -113,6 +124,16 @@ class Claims:
                 told = True
             await self._clock.sleep(_POLL)
 
+    def keeper(self, claim: Claim) -> LeaseKeeper:
+        """Keeps the lease of a claim."""
+        return LeaseKeeper(self._store, self._handle, self._clock, claim.lease, self._ttl)
+
+    def announce(self, claim: Claim) -> None:
+        """Tell the observer that the run has begun. For whoever carries it out to call, where it also ends the run."""
+        self._observer.run_started(claim.run)
+        if claim.run.resumes is not None:
+            self._observer.run_taken_over(claim.run, claim.run.resumes)
+
     async def _look(self, source: str) -> Lease | None:
         async with self._store.begin(write=False) as work:
             return await work.leases.get(source, WHOLE)
@@ -124,24 +145,36 @@ class Claims:
         return await self._handle.judge(lease.owner) is Liveness.DEAD
 
     async def _take(self, source: str, trigger: Trigger, seen: Lease | None) -> Claim | None:
+        """Begin the run. Cancelled while that commits, nobody would carry it out: then the source is given back."""
+        beginning = asyncio.ensure_future(self._begin(source, trigger, seen))
+        try:
+            return await unbroken(beginning)
+        except asyncio.CancelledError:
+            if (claim := beginning.result()) is not None:
+                await unbroken(self._give_back(claim))
+            raise
+
+    async def _begin(self, source: str, trigger: Trigger, seen: Lease | None) -> Claim | None:
         """One transaction: lease, the dead run's end, the new run. None when somebody else was faster."""
         now = self._clock.now()
         try:
             async with self._store.begin() as work:
-                token = seen.token if seen else 0
-                lease = await work.leases.take(
-                    source, WHOLE, owner=self._handle.owner, ttl=self._ttl, expected_token=token
-                )
+                lease = await work.leases.take(source, WHOLE, owner=self._handle.owner, ttl=self._ttl, seen=seen)
                 dead = await _interrupt(work, seen, now)
                 run = await work.runs.start(source, trigger, now, resumes=dead)
                 lease = await work.leases.attach(lease, run.run_id)
                 await work.commit()
         except ConflictError:
             return None
-        self._observer.run_started(run)
-        if dead is not None:
-            self._observer.run_taken_over(run, dead)
         return Claim(run, lease)
+
+    async def _give_back(self, claim: Claim) -> None:
+        async with self._store.begin() as work:
+            await work.runs.finish(
+                claim.run.run_id, STOPPED.status, self._clock.now(), error_code=STOPPED.error_code, error=STOPPED.error
+            )
+            await work.leases.release(claim.lease)
+            await work.commit()
 
 
 async def _interrupt(work: UnitOfWork, seen: Lease | None, now: datetime) -> int | None:

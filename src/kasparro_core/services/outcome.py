@@ -20,6 +20,10 @@ class Verdict(NamedTuple):
     error: str | None = None
 
 
+STOPPED = Verdict(RunStatus.INTERRUPTED, "cancelled", "stopped before it was finished")
+"""The end of a run that was cancelled."""
+
+
 def verdict(
     counters: Counters,
     failures: Mapping[str, KasparroError],

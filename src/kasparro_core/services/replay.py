@@ -7,15 +7,16 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 
-from kasparro_core.errors import ConflictError, KasparroError, PermanentSourceError
+from kasparro_core.errors import ConflictError, KasparroError, PermanentSourceError, StorageError
 from kasparro_core.model import BatchRead, Counters, Observation, Run, RunStatus, StoredRaw, Trigger
 from kasparro_core.normalize.compiler import CompiledMapping, compile_mapping
 from kasparro_core.ports import Clock, Decoder, Observer, ProcessHandle, Store, UnitOfWork
 from kasparro_core.services.jobs import SourceJob
 from kasparro_core.services.lease import Claim, Claims, LeaseKeeper
-from kasparro_core.services.outcome import Verdict, verdict
+from kasparro_core.services.outcome import STOPPED, Verdict, verdict
 from kasparro_core.services.prepare import Slice, prepare_items
 from kasparro_core.services.run import LEASE_TTL
+from kasparro_core.services.steps import retried, unbroken
 
 _PAGE = 500
 
@@ -37,7 +38,6 @@ class Replayer:
         self._clock = clock
         self._decoders = decoders
         self._observer = observer
-        self._ttl = lease_ttl
         self._claims = Claims(store, handle, clock, observer, lease_ttl)
 
     async def replay(self, job: SourceJob, *, dry_run: bool = False) -> Run:
@@ -54,15 +54,24 @@ class Replayer:
         claim = await self._claims.claim(job.name, Trigger.REPLAY, wait=True)
         if claim is None:  # unreachable with wait=True, which only ever returns a claim
             raise ConflictError(f"source {job.name!r} could not be claimed")
-        keeper = LeaseKeeper(self._store, self._clock, claim.lease, self._ttl)
+        keeper = self._claims.keeper(claim)
         replaying = _Replay(self._store, self._decoders, job, claim.run, keeper, self._observer)
         try:
+            self._claims.announce(claim)
             async with keeper.beating():
                 await replaying.all()
+            return await retried(self._clock, lambda: self._finish(claim, keeper, _judged(job, replaying.counters)))
         except BaseException as error:
-            await asyncio.shield(self._finish(job, claim, keeper, replaying, _failed(error)))
+            await self._try_finish(claim, keeper, error)
             raise
-        return await self._finish(job, claim, keeper, replaying, None)
+
+    async def _try_finish(self, claim: Claim, keeper: LeaseKeeper, error: BaseException) -> None:
+        """Mark a replay on the way out of an error. Where that cannot be done the lease runs out, and whoever takes it
+        marks the run."""
+        try:
+            await unbroken(self._finish(claim, keeper, _failed(error)))
+        except (StorageError, ConflictError) as second:
+            error.add_note(f"the run could not be given its end either: {second}")
 
     async def _rehearse(self, job: SourceJob) -> Run:
         run = Run(0, job.name, Trigger.REPLAY, RunStatus.RUNNING, self._clock.now())
@@ -78,11 +87,8 @@ class Replayer:
             error=end.error,
         )
 
-    async def _finish(
-        self, job: SourceJob, claim: Claim, keeper: LeaseKeeper, replaying: _Replay, failed: Verdict | None
-    ) -> Run:
-        end = failed or _judged(job, replaying.counters)
-        async with self._store.begin() as work:
+    async def _finish(self, claim: Claim, keeper: LeaseKeeper, end: Verdict) -> Run:
+        async with keeper.begin() as work:
             lease = await keeper.renew_in(work)
             run = await work.runs.finish(
                 claim.run.run_id, end.status, self._clock.now(), error_code=end.error_code, error=end.error
@@ -99,7 +105,7 @@ def _judged(job: SourceJob, counters: Counters) -> Verdict:
 
 def _failed(error: BaseException) -> Verdict:
     if isinstance(error, asyncio.CancelledError):
-        return Verdict(RunStatus.INTERRUPTED, "cancelled", "stopped before it was finished")
+        return STOPPED
     code = error.code if isinstance(error, KasparroError) else "internal"
     return Verdict(RunStatus.FAILED, code, str(error))
 
@@ -163,7 +169,7 @@ class _Replay:
     async def _write(self, read: BatchRead, part: Slice) -> Counters:
         if self._lease is None:
             return await self._try_out(read, part)
-        async with self._store.begin() as work:
+        async with self._lease.begin() as work:
             renewed = await self._lease.renew_in(work)
             delta = await self._write_items(work, self._run.run_id, read, part)
             await work.runs.add(self._run.run_id, delta)

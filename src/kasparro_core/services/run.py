@@ -17,7 +17,9 @@ from kasparro_core.ports import Clock, Decoder, Observer, ProcessHandle, Store
 from kasparro_core.services.ingest import Ingest
 from kasparro_core.services.jobs import SourceJob
 from kasparro_core.services.lease import Claim, Claims, LeaseKeeper
-from kasparro_core.services.outcome import Verdict, verdict
+from kasparro_core.services.outcome import STOPPED, Verdict, verdict
+from kasparro_core.services.partition_names import check_name, is_fit
+from kasparro_core.services.steps import retried, unbroken
 
 LEASE_TTL = 60.0
 """Seconds after which a lease that nobody renews may be taken from an owner that cannot be judged."""
@@ -28,6 +30,7 @@ class _Progress:
     """What the partitions of a run did, as far as they have ended."""
 
     partitions: list[str] = field(default_factory=list)
+    completed: set[str] = field(default_factory=set)
     failures: dict[str, KasparroError] = field(default_factory=dict)
     cost: Counters = Counters()
 
@@ -61,7 +64,6 @@ class Runner:
         self._clock = clock
         self._decoders = decoders
         self._observer = observer
-        self._ttl = lease_ttl
         self._claims = Claims(store, handle, clock, observer, lease_ttl)
 
     async def run(
@@ -76,30 +78,30 @@ class Runner:
         return None if claim is None else await self.carry_out(job, claim, full=full)
 
     async def carry_out(self, job: SourceJob, claim: Claim, *, full: bool = False) -> Run:
-        """Do a run that has been claimed."""
-        keeper = LeaseKeeper(self._store, self._clock, claim.lease, self._ttl)
-        progress = _Progress()
+        """Do a run that has been claimed, and end it whatever happens."""
+        keeper = self._claims.keeper(claim)
+        run, progress = claim.run, _Progress()
         try:
+            self._claims.announce(claim)
             async with keeper.beating():
-                await self._ingest(job, claim.run, keeper, progress, full=full)
+                await self._ingest(job, run, keeper, progress, full=full)
+            return await retried(self._clock, lambda: self._finish(job, run, keeper, progress))
         except asyncio.CancelledError:
-            stopped = Verdict(RunStatus.INTERRUPTED, "cancelled", "stopped before it was finished")
-            await asyncio.shield(self._finish(job, claim.run, keeper, progress, stopped))
+            await unbroken(self._finish(job, run, keeper, progress, STOPPED))
             raise
-        except ConflictError:
-            return await self._lost(claim.run)
+        except ConflictError as error:
+            return await self._finish(job, run, keeper, progress, Verdict(RunStatus.FAILED, error.code, str(error)))
         except StorageError as error:
-            await self._try_finish(job, claim.run, keeper, progress, error)
+            await self._try_finish(job, run, keeper, progress, error)
             raise
         except Exception as error:  # the outermost edge of a run: a bug must not leave it `running`
             bug = KasparroError(f"{type(error).__name__}: {error}", code="internal")
-            await self._try_finish(job, claim.run, keeper, progress, bug)
+            await self._try_finish(job, run, keeper, progress, bug)
             raise
-        return await self._finish(job, claim.run, keeper, progress)
 
     async def _ingest(self, job: SourceJob, run: Run, keeper: LeaseKeeper, progress: _Progress, *, full: bool) -> None:
         try:
-            progress.partitions = list(await job.source.partitions())
+            progress.partitions = list(dict.fromkeys(await job.source.partitions()))
         except SourceError as error:
             progress.failed("", error)
             self._observer.partition_failed(run, "", error)
@@ -124,7 +126,9 @@ class Runner:
         async def one(partition: str) -> None:
             async with places:
                 try:
+                    check_name(job.name, partition)
                     await ingest.partition(partition)
+                    progress.completed.add(partition)
                 except SourceError as error:
                     progress.failed(partition, error)
                     self._observer.partition_failed(run, partition, error)
@@ -142,7 +146,7 @@ class Runner:
         """One transaction: partition states, the run's final state, the lease given back. With `stopped` the run ends
         so; else its counters and failures decide."""
         try:
-            async with self._store.begin() as work:
+            async with keeper.begin() as work:
                 lease = await keeper.renew_in(work)
                 for state in _states(job.name, progress):
                     await work.partitions.save(state)
@@ -189,10 +193,12 @@ class Runner:
 
 
 def _states(source: str, progress: _Progress) -> list[PartitionState]:
-    """How each partition did; a source whose partitions could not be listed says nothing about them."""
+    """How each partition did that came to an end; of one that was broken off nothing new is known."""
+    ended = [name for name in progress.partitions if name in progress.completed or name in progress.failures]
     return [
         PartitionState(source, partition, "failed" if error else "ok", last_error=str(error) if error else None)
-        for partition in progress.partitions
+        for partition in ended
+        if is_fit(partition)
         for error in [progress.failures.get(partition)]
     ]
 

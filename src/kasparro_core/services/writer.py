@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, replace
 
-from kasparro_core.errors import TransientStorageError
 from kasparro_core.model import (
     BatchRead,
     Checkpoint,
@@ -22,9 +20,7 @@ from kasparro_core.services.jobs import SourceJob
 from kasparro_core.services.lease import LeaseKeeper
 from kasparro_core.services.position import SlicePosition
 from kasparro_core.services.prepare import PreparedBatch, Slice
-
-_ATTEMPTS = 5
-_FIRST_WAIT = 0.1
+from kasparro_core.services.steps import retried
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,9 +84,10 @@ class PartitionWriter:
         self, part: Slice, place: Place, *, packed: PackedPayload | None, last: bool, cost: FetchFacts | None
     ) -> Place:
         """Commit one slice, trying again what may pass. `cost` is what the read cost, given with its first slice."""
-        place, self._cursor, delta = await self._with_retry(
-            lambda: self._write_once(part, place, packed, last=last, cost=cost)
+        place, self._cursor, delta = await retried(
+            self._clock, lambda: self._write_unless_done(part, place, packed, last=last, cost=cost)
         )
+        self._in_doubt = None
         self._version += 1
         self.counters = self.counters.plus(delta)
         self._observer.batch_committed(self._run, self._partition, delta)
@@ -98,24 +95,15 @@ class PartitionWriter:
             self._observer.rejected(self._run, self._partition, (*part.rejections, *part.notes))
         return place
 
-    async def _with_retry(self, attempt: Callable[[], Awaitable[_Written]]) -> _Written:
-        """Run a whole unit of work again after a transient fault, unless its commit went through unheard."""
-        wait = _FIRST_WAIT
-        for _ in range(_ATTEMPTS - 1):
-            self._in_doubt = None
-            try:
-                return await attempt()
-            except TransientStorageError:
-                await self._clock.sleep(wait)
-                wait *= 2
-            written = self._written_in_doubt()
-            if written is not None and await self._was_committed():
-                return written
-        return await attempt()
-
-    def _written_in_doubt(self) -> _Written | None:
-        """What the last attempt was about to commit when it failed, if it came that far."""
-        return self._in_doubt
+    async def _write_unless_done(
+        self, part: Slice, place: Place, packed: PackedPayload | None, *, last: bool, cost: FetchFacts | None
+    ) -> _Written:
+        """Write, unless the attempt before got as far as its commit and that went through unheard."""
+        written = self._in_doubt
+        if written is not None and await self._was_committed():
+            return written
+        self._in_doubt = None
+        return await self._write_once(part, place, packed, last=last, cost=cost)
 
     async def _was_committed(self) -> bool:
         """A connection that breaks during COMMIT leaves open whether it happened: the checkpoint knows."""
@@ -126,7 +114,7 @@ class PartitionWriter:
     async def _write_once(
         self, part: Slice, place: Place, packed: PackedPayload | None, *, last: bool, cost: FetchFacts | None
     ) -> _Written:
-        async with self._store.begin() as work:
+        async with self._lease.begin() as work:
             renewed = await self._lease.renew_in(work)
             raw_id = place.raw_id
             if raw_id is None and packed is not None:

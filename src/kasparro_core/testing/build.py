@@ -88,10 +88,12 @@ async def bring_in(
     history: bool = False,
     by_occurrence: bool = True,
     source: str = SOURCE,
+    part: int = 0,
 ) -> UpsertOutcome:
-    """Upsert with a run and a payload of their own; a plain record has its position as raw_index."""
+    """Upsert with a run of their own, from the `part`-th payload of what was read at that instant; a plain record has
+    its position as raw_index."""
     run = await begin_run(work, source, seen)
-    raw_id = await work.raw.put(source, "", payload(f"{seen.isoformat()} {run.run_id}", count=len(records)))
+    raw_id = await work.raw.put(source, "", payload(f"{seen.isoformat()} {part}"))
     rows = [item if isinstance(item, PreparedRecord) else prepared(item, n) for n, item in enumerate(records)]
     observation = Observation(source, run.run_id, raw_id, seen, history=history, by_occurrence=by_occurrence)
     return await work.records.upsert(rows, observation)
@@ -104,10 +106,13 @@ async def observe(
     history: bool = False,
     by_occurrence: bool = True,
     source: str = SOURCE,
+    part: int = 0,
 ) -> UpsertOutcome:
     """`bring_in` as one committed unit of work."""
     async with store.begin() as work:
-        outcome = await bring_in(work, records, seen=seen, history=history, by_occurrence=by_occurrence, source=source)
+        outcome = await bring_in(
+            work, records, seen=seen, history=history, by_occurrence=by_occurrence, source=source, part=part
+        )
         await work.commit()
     return outcome
 

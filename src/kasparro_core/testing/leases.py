@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 from typing import TypeAlias
 
@@ -26,9 +27,9 @@ class LeaseContract:
         """An unknown partition has no lease."""
         assert await _get(store) is None
 
-    async def test_the_first_take_expects_token_zero_and_gets_token_one(self, store: Store) -> None:
+    async def test_the_first_take_gets_token_one(self, store: Store) -> None:
         """The lease names its owner, has no run yet, is not expired, and is what reads back."""
-        lease = await _take(store, "me", expected=0)
+        lease = await _take(store, "me")
         assert (lease.source, lease.partition, lease.owner) == ("s", "p", "me")
         assert (lease.token, lease.run_id, lease.expired) == (1, None, False)
         assert lease.expires_at.utcoffset() == timedelta(0)
@@ -37,38 +38,50 @@ class LeaseContract:
     async def test_a_takeover_raises_the_token_and_clears_the_run(self, store: Store) -> None:
         """The next owner has token 2 and a lease without run, whoever held it before."""
         run = await committed_run(store)
-        first = await _take(store, "one", expected=0)
+        first = await _take(store, "one")
         async with store.begin() as work:
             await work.leases.attach(first, run.run_id)
             await work.commit()
-        second = await _take(store, "two", expected=1)
+        second = await _take(store, "two", first)
         assert (second.owner, second.token, second.run_id) == ("two", 2, None)
         assert await _get(store) == second
 
-    @pytest.mark.parametrize("expected", [0, 2])
-    async def test_a_take_that_expects_another_token_is_a_conflict(self, store: Store, expected: int) -> None:
-        """The lease stays with its owner when the token moved, even an expired lease."""
-        held = await _take(store, "one", expected=0, ttl=GONE)
-        with pytest.raises(ConflictError):
-            await _take(store, "two", expected=expected)
+    async def test_a_take_of_a_lease_that_has_moved_is_a_conflict(self, store: Store) -> None:
+        """Of two who saw the same lease one takes it; who saw none, or an older one, takes nothing."""
+        seen = await _take(store, "dead", ttl=GONE)
+        held = await _take(store, "one", seen, ttl=GONE)
+        for outdated in (None, seen):
+            with pytest.raises(ConflictError):
+                await _take(store, "two", outdated)
         stored = await _get(store)
         assert stored is not None
         assert (stored.owner, stored.token) == (held.owner, held.token)
 
-    async def test_a_first_take_that_expects_a_token_is_a_conflict(self, store: Store) -> None:
-        """Where there is no lease, only token 0 is right."""
+    async def test_a_take_of_a_lease_that_was_renewed_meanwhile_is_a_conflict(self, store: Store) -> None:
+        """A slow owner that renewed its expired lease after somebody looked is not robbed of it."""
+        held = await _take(store, "slow", ttl=GONE)
+        seen = await _get(store)
+        async with store.begin() as work:
+            renewed = await work.leases.renew(held, ttl=HOUR)
+            await work.commit()
         with pytest.raises(ConflictError):
-            await _take(store, "one", expected=1)
-        assert await _get(store) is None
+            await _take(store, "two", seen)
+        assert await _get(store) == renewed
 
-    @pytest.mark.parametrize("token", [0, 1])
-    async def test_of_two_takers_at_once_one_wins(self, store: Store, token: int) -> None:
-        """Two tasks take on one token: one ConflictError, one owner."""
-        if token:
-            await _take(store, "dead", expected=0, ttl=GONE)
-        results = await asyncio.gather(
-            _take(store, "one", expected=token), _take(store, "two", expected=token), return_exceptions=True
-        )
+    async def test_a_take_of_a_lease_that_is_not_there_is_a_conflict(self, store: Store) -> None:
+        """A lease that was seen cannot be taken where none is stored."""
+        held = await _take(store, "one")
+        async with store.begin() as work:
+            with pytest.raises(ConflictError):
+                await work.leases.take(
+                    "s", "elsewhere", owner="two", ttl=HOUR, seen=replace(held, partition="elsewhere")
+                )
+
+    @pytest.mark.parametrize("is_first", [True, False])
+    async def test_of_two_takers_at_once_one_wins(self, store: Store, *, is_first: bool) -> None:
+        """Two tasks take what they saw at the same time: one ConflictError, one owner."""
+        seen = None if is_first else await _take(store, "dead", ttl=GONE)
+        results = await asyncio.gather(_take(store, "one", seen), _take(store, "two", seen), return_exceptions=True)
         (winner,) = [result for result in results if isinstance(result, Lease)]
         (loser,) = [result for result in results if not isinstance(result, Lease)]
         assert isinstance(loser, ConflictError)
@@ -76,8 +89,9 @@ class LeaseContract:
 
     async def test_the_database_judges_expiry(self, store: Store) -> None:
         """A lease whose time is over reads as expired; nobody has to do anything for it."""
-        assert (await _take(store, "me", expected=0, ttl=HOUR)).expired is False
-        await _take(store, "me", expected=1, ttl=GONE)
+        first = await _take(store, "me", ttl=HOUR)
+        assert first.expired is False
+        await _take(store, "me", first, ttl=GONE)
         stored = await _get(store)
         assert stored is not None
         assert stored.expired is True
@@ -85,7 +99,7 @@ class LeaseContract:
     async def test_renew_extends(self, store: Store) -> None:
         """The holder's lease runs on from now; token, owner and run stay."""
         run = await committed_run(store)
-        held = await _take(store, "me", expected=0, ttl=60)
+        held = await _take(store, "me", ttl=60)
         async with store.begin() as work:
             held = await work.leases.attach(held, run.run_id)
             renewed = await work.leases.renew(held, ttl=HOUR)
@@ -96,7 +110,7 @@ class LeaseContract:
 
     async def test_renew_of_an_expired_lease_that_nobody_took_holds(self, store: Store) -> None:
         """A late heartbeat is not a loss as long as the token is ours."""
-        held = await _take(store, "me", expected=0, ttl=GONE)
+        held = await _take(store, "me", ttl=GONE)
         async with store.begin() as work:
             renewed = await work.leases.renew(held, ttl=HOUR)
             await work.commit()
@@ -105,8 +119,8 @@ class LeaseContract:
 
     async def test_renew_of_a_lost_lease_is_a_conflict_that_fences_the_old_owner(self, store: Store) -> None:
         """A paused owner that was taken over writes nothing: its unit of work ends in a ConflictError."""
-        old = await _take(store, "old", expected=0, ttl=GONE)
-        new = await _take(store, "new", expected=1)
+        old = await _take(store, "old", ttl=GONE)
+        new = await _take(store, "new", old)
         with pytest.raises(ConflictError):
             async with store.begin() as work:
                 await bring_in(work, [record("k")])
@@ -118,7 +132,7 @@ class LeaseContract:
     async def test_attach_notes_the_run(self, store: Store) -> None:
         """The run is on the lease for everybody who looks."""
         run = await committed_run(store)
-        held = await _take(store, "me", expected=0)
+        held = await _take(store, "me")
         async with store.begin() as work:
             attached = await work.leases.attach(held, run.run_id)
             await work.commit()
@@ -128,7 +142,7 @@ class LeaseContract:
     async def test_release_leaves_an_expired_lease_without_run_whose_token_grows_on(self, store: Store) -> None:
         """After a release the row is still there, and the next take is token 2."""
         run = await committed_run(store)
-        held = await _take(store, "me", expected=0)
+        held = await _take(store, "me")
         async with store.begin() as work:
             held = await work.leases.attach(held, run.run_id)
             await work.leases.release(held)
@@ -136,12 +150,12 @@ class LeaseContract:
         released = await _get(store)
         assert released is not None
         assert (released.token, released.run_id, released.expired) == (1, None, True)
-        assert (await _take(store, "next", expected=1)).token == 2
+        assert (await _take(store, "next", released)).token == 2
 
     async def test_release_of_a_lost_lease_does_nothing(self, store: Store) -> None:
         """An old owner that gives up cannot free the lease of the new one; no error either."""
-        old = await _take(store, "old", expected=0)
-        new = await _take(store, "new", expected=1)
+        old = await _take(store, "old")
+        new = await _take(store, "new", old)
         async with store.begin() as work:
             await work.leases.release(old)
             await work.leases.release(Lease("s", "unknown", "me", 1, None, old.expires_at))
@@ -152,7 +166,7 @@ class LeaseContract:
         """Each source and partition has tokens of its own."""
         async with store.begin() as work:
             for source, partition in [("s", "p"), ("s", "q"), ("t", "p")]:
-                lease = await work.leases.take(source, partition, owner="me", ttl=HOUR, expected_token=0)
+                lease = await work.leases.take(source, partition, owner="me", ttl=HOUR, seen=None)
                 assert lease.token == 1
 
 
@@ -226,8 +240,8 @@ async def _get(store: Store) -> Lease | None:
         return await work.leases.get("s", "p")
 
 
-async def _take(store: Store, owner: str, *, expected: int, ttl: float = HOUR) -> Lease:
+async def _take(store: Store, owner: str, seen: Lease | None = None, *, ttl: float = HOUR) -> Lease:
     async with store.begin() as work:
-        lease = await work.leases.take("s", "p", owner=owner, ttl=ttl, expected_token=expected)
+        lease = await work.leases.take("s", "p", owner=owner, ttl=ttl, seen=seen)
         await work.commit()
     return lease

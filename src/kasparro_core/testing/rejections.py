@@ -48,6 +48,17 @@ class RejectionContract:
         (stored,) = await _list(store)
         assert parse_json(stored.payload) == value
 
+    async def test_names_of_any_length_fail_no_batch(self, store: Store) -> None:
+        """A field name or key longer than an index holds is kept short, and what differs stays apart."""
+        long = "".join(chr(0x4E00 + n * 7919 % 20_000) for n in range(5_000))
+        refused = [rejection(path=path, key=long) for path in (f"{long}a", f"{long}b", f"{long}a", "\udcff" * 900)]
+        await _add(store, refused)
+        one, two, three = sorted(await _list(store), key=lambda stored: -stored.times)
+        assert [one.times, two.times, three.times] == [2, 1, 1]
+        assert one.path.startswith(long[:80])
+        assert len(one.path.encode()) <= 500
+        assert one.key is None
+
     async def test_a_known_one_grows_times(self, store: Store) -> None:
         """The same refusal again is the same row, seen once more, with its first instant."""
         await _add(store, [rejection(1)], second=1)

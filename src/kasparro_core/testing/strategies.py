@@ -64,23 +64,21 @@ def json_values() -> st.SearchStrategy[object]:
 def tellings(draw: st.DrawFn) -> tuple[Telling, Telling]:
     """The same observations twice, in different orders and batch sizes.
 
-    Per key all observations have an occurred_at, or none has; their moments are distinct (two of one key without
-    occurred_at are never in one payload), so that which one is the latest is not a matter of order.
+    Per key all observations have an occurred_at, or none has; their moments are distinct, so that which one is the
+    latest is not a matter of order.
     """
     dated = {key: draw(st.booleans()) for key in "abc"}
     stories = [
-        Story(key, later(60 * payload), index, later(draw(st.integers(0, 99)) * 100 + count) if dated[key] else None)
+        Story(key, later(60 * payload), index, _moment(draw, 10 * payload + index) if dated[key] else None)
         for payload in range(draw(st.integers(1, 5)))
-        for index, (count, key) in enumerate(_keys_of_a_payload(draw, payload, dated))
+        for index, key in enumerate(draw(st.lists(st.sampled_from("abc"), max_size=6)))
     ]
     return _telling(draw, stories), _telling(draw, stories)
 
 
-def _keys_of_a_payload(draw: st.DrawFn, payload: int, dated: dict[str, bool]) -> list[tuple[int, str]]:
-    """Keys in their order, each with a number that no other observation has (it makes moments distinct)."""
-    keys = draw(st.lists(st.sampled_from("abc"), max_size=6))
-    once = [key for n, key in enumerate(keys) if dated[key] or key not in keys[:n]]
-    return [(payload * 10 + n, key) for n, key in enumerate(once)]
+def _moment(draw: st.DrawFn, count: int) -> datetime:
+    """Some instant that no other `count` has."""
+    return later(draw(st.integers(0, 99)) * 100 + count)
 
 
 def _telling(draw: st.DrawFn, stories: list[Story]) -> Telling:

@@ -226,7 +226,7 @@ async def _write_everything(work: UnitOfWork) -> int:
     await work.checkpoints.save(SOURCE, "", {"n": 1}, expected_version=0, run_id=second.run_id, at=later(1))
     await work.partitions.save(PartitionState(SOURCE, ""))
     await work.validators.save(SOURCE, "", [Validator("h")])
-    await work.leases.take(SOURCE, "", owner="me", ttl=60, expected_token=0)
+    await work.leases.take(SOURCE, "", owner="me", ttl=60, seen=None)
     return raw_id
 
 

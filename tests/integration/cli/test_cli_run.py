@@ -6,6 +6,8 @@ import json
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 GOOD = """
 [sources.good]
 type = "csv"
@@ -187,3 +189,15 @@ def test_the_doctor_knows_a_newer_database(kasparro: Any, folder: Path) -> None:
     assert result.code == 1
     assert "9999" in result.err
     assert "Traceback" not in result.err
+
+
+def test_the_doctor_tells_all_it_found(kasparro: Any, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A database whose directory is missing is a fault, with its whole path; one that is still to come is none."""
+    write(folder, GOOD)
+    assert kasparro("doctor").code == 0
+    assert not (folder / "kasparro.db").exists()
+    missing = folder / ("deep/" * 20) / "x.db"
+    monkeypatch.setenv("DATABASE_URL", f"sqlite:///{missing}")
+    result = kasparro("doctor")
+    assert result.code == 1
+    assert f"FAULT  database        there is no directory {missing.parent}\n" in result.out

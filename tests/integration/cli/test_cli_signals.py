@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import signal
+import sqlite3
 import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -60,6 +62,37 @@ def test_a_signal_ends_the_run_cleanly(
     (run,) = json.loads(kasparro("runs", "--json").out)
     assert run["status"] == "interrupted"
     assert len(kasparro("export").out.splitlines()) == run["inserted"]
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="Windows has neither of the signals")
+def test_a_second_signal_ends_the_process_at_once(
+    kasparro: Any, process: Start, waiting: threading.Event, folder: Path
+) -> None:
+    """Even while the clean-up waits for a locked database, without a traceback; the dead run is marked by the next."""
+    child = process("run")
+    assert waiting.wait(60)
+    with closing(sqlite3.connect(folder / "kasparro.db", isolation_level=None, timeout=60)) as other:
+        other.execute("BEGIN IMMEDIATE")
+        child.send_signal(signal.SIGTERM)
+        child.send_signal(signal.SIGINT)
+        _, said = child.communicate(timeout=20)  # the clean-up alone would wait for 30 seconds
+    assert child.returncode in {130, 143}, said
+    assert "Traceback" not in said
+    assert json.loads(kasparro("run", "--json").out)[0]["status"] == "succeeded"
+    assert [run["status"] for run in json.loads(kasparro("runs", "--json").out)] == ["succeeded", "interrupted"]
+
+
+def test_a_run_goes_on_when_nobody_reads_its_progress(kasparro: Any, process: Start, folder: Path) -> None:
+    """A log pipe that breaks costs the lines, not the records."""
+    (folder / "a.csv").write_text("id\n1\n2\n", encoding="utf-8")
+    (folder / "kasparro.toml").write_text('[sources.a]\ntype = "csv"\npath = "a.csv"\n', encoding="utf-8")
+    child = process("run")
+    assert child.stderr is not None
+    child.stderr.close()
+    child.stderr = None
+    child.communicate(timeout=60)
+    assert child.returncode == 0
+    assert json.loads(kasparro("runs", "--json").out)[0]["inserted"] == 2
 
 
 def test_a_closed_pipe_is_quiet(process: Start, folder: Path) -> None:

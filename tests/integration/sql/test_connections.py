@@ -103,8 +103,8 @@ async def test_leases_go_by_the_clock_of_the_database(database_url: str) -> None
     """Expiry is the database's present plus the ttl, not anything the caller said."""
     store = SqlStore(database_url)
     async with store.begin() as work:
-        lease = await work.leases.take(SOURCE, "", owner="me", ttl=60.5, expected_token=0)
-        gone = await work.leases.take(SOURCE, "p", owner="me", ttl=-0.001, expected_token=0)
+        lease = await work.leases.take(SOURCE, "", owner="me", ttl=60.5, seen=None)
+        gone = await work.leases.take(SOURCE, "p", owner="me", ttl=-0.001, seen=None)
         session = work.records._session
         sql = (
             "SELECT (julianday(expires_at) - julianday('now')) * 86400 FROM leases WHERE partition = ''"

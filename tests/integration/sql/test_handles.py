@@ -7,7 +7,7 @@ import os
 import signal
 import sys
 from collections.abc import AsyncIterator, Sequence
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
@@ -127,6 +127,23 @@ async def test_many_tasks_may_use_one_handle(handle: ProcessHandle, database_url
     await other.close()
 
 
+async def test_a_cancelled_look_leaves_the_handle_held(handle: ProcessHandle, database_url: str) -> None:
+    """Cancelled at any turn of the loop, it can still be held and judge, and others still see it alive."""
+    other = process_handle(database_url)
+    await other.hold()
+    await handle.hold()
+    for turns in range(40):
+        look = asyncio.create_task(handle.judge(other.owner))
+        for _ in range(turns):
+            await asyncio.sleep(0)
+        look.cancel()
+        with suppress(asyncio.CancelledError):
+            await look
+        assert await other.judge(handle.owner) is Liveness.ALIVE
+    assert await handle.judge(other.owner) is Liveness.ALIVE
+    await other.close()
+
+
 async def test_two_judges_agree_that_a_dead_one_is_dead(handle: ProcessHandle, database_url: str) -> None:
     """A judge that comes after another one says the same."""
     second = process_handle(database_url)
@@ -157,6 +174,21 @@ async def test_a_file_handle_cleans_up(sqlite_url: str) -> None:
         assert await handle.judge(owner) is Liveness.DEAD
         assert len(list(directory.iterdir())) == 1
     await handle.close()
+    assert not directory.exists()
+
+
+async def test_a_file_handle_sweeps_up_after_the_dead(sqlite_url: str) -> None:
+    """The file of a process that died without a lease goes when the next one starts; those of the living stay."""
+    living, starting = process_handle(sqlite_url), process_handle(sqlite_url)
+    await living.hold()
+    directory = Path(sqlite_url.removeprefix("sqlite:///") + ".owners")
+    (directory / "0123456789abcdef.lock").touch()
+    await starting.hold()
+    names = {owner.split(":")[2] for owner in (living.owner, starting.owner)}
+    assert {path.stem for path in directory.iterdir()} == names
+    assert await starting.judge(living.owner) is Liveness.ALIVE
+    await living.close()
+    await starting.close()
     assert not directory.exists()
 
 

@@ -62,7 +62,7 @@ METHODS: dict[str, Callable[[UnitOfWork], Awaitable[Any]]] = {
     "validators.load": lambda work: work.validators.load(SOURCE, ""),
     "validators.save": lambda work: work.validators.save(SOURCE, "", [Validator("h")]),
     "leases.get": lambda work: work.leases.get(SOURCE, ""),
-    "leases.take": lambda work: work.leases.take(SOURCE, "", owner="me", ttl=60, expected_token=0),
+    "leases.take": lambda work: work.leases.take(SOURCE, "", owner="me", ttl=60, seen=None),
     "leases.renew": lambda work: work.leases.renew(_LEASE, ttl=60),
     "leases.attach": lambda work: work.leases.attach(_LEASE, 1),
     "leases.release": lambda work: work.leases.release(_LEASE),
@@ -190,7 +190,7 @@ async def test_a_row_that_stays_locked_is_transient(postgres_url: str) -> None:
     """A writer that waits longer than lock_wait for another one fails clearly and leaves the other alone."""
     store = SqlStore(postgres_url, lock_wait=0.05)
     async with store.begin() as work:
-        await work.leases.take(SOURCE, "", owner="me", ttl=60, expected_token=0)
+        await work.leases.take(SOURCE, "", owner="me", ttl=60, seen=None)
         await work.commit()
     async with store.begin() as first:
         lease = await first.leases.renew(_LEASE, ttl=60)

@@ -9,12 +9,14 @@ from decimal import Decimal
 from itertools import count
 from typing import Any
 
+import asyncpg
 import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from kasparro_adapters.memory import MemoryStore
 from kasparro_adapters.sql import SqlStore
+from kasparro_adapters.sql.bulk.postgres import _DIFFERING, _PIN
 from kasparro_core.model import Observation, PreparedRecord, RecordQuery, UpsertOutcome
 from kasparro_core.ports import Store
 from kasparro_core.testing.build import SOURCE, START, bring_in, later, observe, prepared, record, table
@@ -34,17 +36,18 @@ async def store(database_url: str) -> AsyncIterator[SqlStore]:
 def _batches(draw: st.DrawFn) -> tuple[Any, ...]:
     """Records of few keys and few contents, so that everything happens: duplicates, edits back and forth, late ones."""
     item = st.tuples(st.sampled_from("abc"), st.integers(0, 3), st.none() | st.integers(0, 2), st.integers(0, 3))
-    observed = st.tuples(st.integers(0, 3), st.booleans(), st.booleans(), st.lists(item, max_size=8))
+    payload = st.none() | st.integers(1, 2)
+    observed = st.tuples(st.integers(0, 3), payload, st.booleans(), st.booleans(), st.lists(item, max_size=8))
     return tuple(draw(st.lists(observed, min_size=1, max_size=5)))
 
 
 async def _apply(store: Store, batch: Any, source: str) -> UpsertOutcome:
-    seen, history, by_occurrence, items = batch
+    seen, raw_id, history, by_occurrence, items = batch
     rows = [
         prepared(record(key, source=source, title=str(state), occurred_at=None if at is None else later(at)), raw_index)
         for key, state, at, raw_index in items
     ]
-    observation = Observation(source, 1, None, START + timedelta(hours=seen), history, by_occurrence)
+    observation = Observation(source, 1, raw_id, START + timedelta(hours=seen), history, by_occurrence)
     async with store.begin() as work:
         outcome = await work.records.upsert(rows, observation)
         await work.commit()
@@ -172,3 +175,21 @@ async def test_searches_titles_without_regard_to_case_in_every_script(store: Sql
     for q, keys in {"straße": ["1"], "ärger": ["1"], "ΔΟΚΙΜΉ Σ": ["2"], "%": [], "e_": []}.items():
         async with store.begin(write=False) as work:
             assert [row.record.key for row in await work.records.page(RecordQuery(q=q))] == keys, q
+
+
+@pytest.mark.postgres
+async def test_a_source_that_the_planner_has_never_seen_is_looked_up_by_its_keys(postgres_url: str) -> None:
+    """Statistics that know other sources alone must not lead through all rows of the new one, once for each key."""
+    store = SqlStore(postgres_url)
+    await observe(store, *(record(f"k{n}", source="known") for n in range(3000)), source="known")
+    connection = await asyncpg.connect(postgres_url)
+    await connection.execute("ANALYZE records")
+    await observe(store, *(record(f"k{n}", source="new") for n in range(3000)), source="new")
+    async with connection.transaction():
+        await connection.execute(_PIN)
+        plan = await connection.fetch(f"EXPLAIN {_DIFFERING}", "new", ["k1", "k2"], ["x", "y"])
+    await connection.close()
+    await store.close()
+    ways = [row[0] for row in plan if "Index" in row[0] and "Cond" not in row[0]]
+    assert ways
+    assert all("uq_records_source" in way for way in ways), plan

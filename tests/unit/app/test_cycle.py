@@ -85,3 +85,50 @@ async def test_a_source_that_runs_elsewhere_is_skipped() -> None:
 def test_the_exit_code_is_that_of_the_worst(statuses: list[RunStatus], code: int) -> None:
     """Failed goes before degraded goes before ok."""
     assert exit_code([Outcome("s", run_in(status)) for status in statuses]) == code
+
+
+class Stopped:
+    """A runner whose source "a" cannot end itself properly when it is stopped."""
+
+    def __init__(self) -> None:
+        self.begun = asyncio.Event()
+
+    async def run(self, job: SourceJob, **how: Any) -> Run | None:
+        self.begun.set()
+        try:
+            await asyncio.Event().wait()
+        except asyncio.CancelledError:
+            raise PermanentStorageError("disk full") from None
+        return None
+
+
+async def test_what_fails_while_stopping_is_told(caplog: pytest.LogCaptureFixture) -> None:
+    """A cancelled cycle has no outcomes, so the log has what could not be ended properly."""
+    runner: Any = Stopped()
+    cycle = asyncio.create_task(run_cycle(runner, jobs_of("a")))
+    await runner.begun.wait()
+    cycle.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await cycle
+    assert caplog.messages == ["source a could not be ended properly: disk full"]
+
+
+async def test_a_database_fault_inside_a_run_is_told_once(caplog: pytest.LogCaptureFixture) -> None:
+    """The fault of a partition cancels the run's other tasks; that is not the cycle being stopped."""
+
+    class Failing:
+        async def run(self, job: SourceJob, **how: Any) -> Run | None:
+            async def fail() -> None:
+                raise PermanentStorageError("disk full")
+
+            try:
+                async with asyncio.TaskGroup() as group:
+                    group.create_task(fail())
+            except* PermanentStorageError as errors:
+                raise errors.exceptions[0] from None
+            return None
+
+    runner: Any = Failing()
+    (outcome,) = await run_cycle(runner, jobs_of("a"))
+    assert str(outcome.error) == "disk full"
+    assert caplog.messages == []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -27,3 +28,13 @@ async def test_faults_are_raised_together() -> None:
     with pytest.raises(ConfigurationError) as caught:
         await kasparro_app.run({"p": {"type": "csv", "path": "x", "delimitr": ";"}}, database="sqlite:///x.db")
     assert "sources.p.delimitr: unknown key 'delimitr'; did you mean \"delimiter\"?" in caught.value.problems[0]
+
+
+async def test_a_table_that_is_none_is_a_fault(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A source that is not a dictionary is told like any other fault, not as a TypeError."""
+    monkeypatch.chdir(tmp_path)
+    sources: Any = {"p": 5}
+    with pytest.raises(ConfigurationError) as caught:
+        await kasparro_app.run(sources, database="sqlite:///x.db")
+    assert caught.value.problems == ("sources: sources.p: expected a table",)
+    assert not Path("x.db").exists()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 
 import pytest
@@ -66,3 +67,23 @@ def test_the_bar_counts_and_ends() -> None:
 def test_a_summary_names_what_is_not_zero(counters: Counters, text: str | None) -> None:
     """Thousands are separated, zeros and technical counters are left out."""
     assert summary(counters) == (text or "1,200 fetched, 1,190 inserted, 10 rejected")
+
+
+def test_many_sources_do_not_fill_the_terminal() -> None:
+    """Of a thousand sources only those that go on and a few that ended have a line: each line is drawn anew all the
+    time."""
+    with Progress(console=Console(quiet=True), auto_refresh=False) as progress:
+        observer = RichProgress(progress, lambda line: None)
+        for number in range(1000):
+            run = replace(RUN, run_id=number, source=f"s{number}")
+            observer.run_started(run)
+            observer.run_finished(run)
+            assert len(progress.tasks) <= 16
+        assert progress.tasks[-1].description == "s999"
+
+
+def test_a_run_that_read_nothing_is_its_status() -> None:
+    """A failed run is not said to have "nothing new"."""
+    lines: list[str] = []
+    PlainProgress(lines.append, clock=lambda: 0.0).run_finished(replace(RUN, status=RunStatus.FAILED))
+    assert lines == ["prices: run 7 failed"]

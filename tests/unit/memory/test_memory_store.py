@@ -29,7 +29,7 @@ async def test_leases_expire_by_the_clock_of_the_store():
     clock = Hand()
     store = MemoryStore(clock)
     async with store.begin() as work:
-        await work.leases.take("s", "", owner="me", ttl=60, expected_token=0)
+        await work.leases.take("s", "", owner="me", ttl=60, seen=None)
         await work.commit()
     for seconds, expired in [(59, False), (60, True), (61, True)]:
         clock.now = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)

@@ -25,7 +25,13 @@ class State(NamedTuple):
     content_hash: str
     occurred_at: datetime | None
     observed_at: datetime
+    raw_id: int | None
     raw_index: int
+
+    @property
+    def moment(self) -> Moment:
+        """Its place in the order of observations."""
+        return Moment(self.occurred_at, self.observed_at, self.raw_id, self.raw_index)
 
 
 class Suspect(NamedTuple):
@@ -37,14 +43,21 @@ class Suspect(NamedTuple):
     raw_index: int
 
 
-KnownVersion = Suspect
-"""A stored version, by the same four."""
+class KnownVersion(NamedTuple):
+    """A stored version."""
+
+    record_id: int
+    content_hash: str
+    observed_at: datetime
+    raw_id: int | None
+    raw_index: int
 
 
 class Place(NamedTuple):
-    """Where a state was seen: the fetch instant and the place in the payload."""
+    """Where a state was seen: the fetch instant, the payload (None: not kept) and the place in it."""
 
     observed_at: datetime
+    raw_id: int | None
     raw_index: int
 
 
@@ -94,7 +107,7 @@ def suspects(
             yield Suspect(state.record_id, state.content_hash, state.observed_at, state.raw_index)
     for prepared in records:
         state = stored.get(prepared.record.key)
-        if state is None or (single and _replaces(prepared, observation, state.occurred_at, state.observed_at)):
+        if state is None or (single and _replaces(prepared, observation, state)):
             continue
         yield Suspect(state.record_id, prepared.content_hash, observation.observed_at, prepared.raw_index)
 
@@ -131,9 +144,15 @@ def make_plan(
 
 def _by_record(known: Sequence[KnownVersion]) -> defaultdict[int, dict[Place, str]]:
     versions: defaultdict[int, dict[Place, str]] = defaultdict(dict)
-    for record_id, content_hash, observed_at, raw_index in known:
-        versions[record_id][Place(observed_at, raw_index)] = content_hash
+    for record_id, content_hash, observed_at, raw_id, raw_index in known:
+        known_here = versions[record_id]
+        known_here[_own(Place(observed_at, raw_id, raw_index), known_here)] = content_hash
     return versions
+
+
+def _own(place: Place, taken: Mapping[Place, str]) -> Place:
+    """A place that is none of those taken, where the payload was not kept: then no place is the same as another."""
+    return place if place.raw_id is not None else place._replace(raw_id=~len(taken))
 
 
 class _Track:
@@ -157,15 +176,14 @@ class _Track:
             return self._become(prepared, "inserted")
         if current.content_hash == prepared.content_hash:
             return "unchanged"
-        here = Place(observation.observed_at, prepared.raw_index)
-        there = Place(current.observed_at, current.raw_index)
-        if here == there:
+        new = _moment(prepared, observation)
+        if new.is_same_place(current.moment):
             return self._become(prepared, "updated")
-        if _replaces(prepared, observation, current.occurred_at, current.observed_at):
+        if supersedes(new, current.moment, by_occurrence=observation.by_occurrence):
             if observation.history:
-                self._leave(there, current.content_hash)
+                self._leave(Place(*current.moment[1:]), current.content_hash)
             return self._become(prepared, "updated")
-        return self._keep(here, prepared) if observation.history else "unchanged"
+        return self._keep(Place(*new[1:]), prepared) if observation.history else "unchanged"
 
     def add_to(self, plan: Plan) -> None:
         """What this key needs written."""
@@ -182,20 +200,20 @@ class _Track:
                 plan.keep.append(record_id)
 
     def _become(self, prepared: PreparedRecord, outcome: Outcome) -> Outcome:
-        self._current = State(
-            0, prepared.content_hash, prepared.record.occurred_at, self._observation.observed_at, prepared.raw_index
-        )
+        self._current = State(0, prepared.content_hash, *_moment(prepared, self._observation))
         self._latest = prepared
         self._steps += 1
         return outcome
 
     def _leave(self, place: Place, content_hash: str) -> None:
         """The latest state is replaced and becomes a version, whatever other versions say the same."""
+        place = _own(place, self._versions)
         self._versions[place] = content_hash
         self._kept[place] = self._latest
 
     def _keep(self, place: Place, prepared: PreparedRecord) -> Outcome:
         """A late state becomes a version, unless its place or, from a place not seen before, its content is known."""
+        place = _own(place, self._versions)
         known = self._versions.get(place)
         if known == prepared.content_hash or (known is None and prepared.content_hash in self._versions.values()):
             return "unchanged"
@@ -204,8 +222,9 @@ class _Track:
         return "updated"
 
 
-def _replaces(
-    prepared: PreparedRecord, observation: Observation, occurred_at: datetime | None, observed_at: datetime
-) -> bool:
-    new = Moment(prepared.record.occurred_at, observation.observed_at)
-    return supersedes(new, Moment(occurred_at, observed_at), by_occurrence=observation.by_occurrence)
+def _replaces(prepared: PreparedRecord, observation: Observation, state: State) -> bool:
+    return supersedes(_moment(prepared, observation), state.moment, by_occurrence=observation.by_occurrence)
+
+
+def _moment(prepared: PreparedRecord, observation: Observation) -> Moment:
+    return Moment(prepared.record.occurred_at, observation.observed_at, observation.raw_id, prepared.raw_index)

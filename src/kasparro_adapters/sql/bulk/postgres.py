@@ -1,7 +1,7 @@
 """Records into PostgreSQL: look-ups through arrays, new records by COPY, changes by INSERT or UPDATE from arrays.
 
-No statement grows with the batch: an array is one parameter. Nested loops are pinned, because the planner cannot know
-how small a batch is beside a table that it has not analysed yet.
+No statement grows with the batch: an array is one parameter. Nested loops over indexes are pinned: the planner cannot
+know how small a batch is beside a table that it has not analysed yet.
 """
 
 from __future__ import annotations
@@ -46,16 +46,16 @@ def _list(items: Iterable[str]) -> str:
     return ", ".join(items)
 
 
-_PIN = "SELECT set_config('enable_hashjoin', 'off', true), set_config('enable_mergejoin', 'off', true)"
+_PIN = "SELECT " + _list(f"set_config('enable_{way}', 'off', true)" for way in ("hashjoin", "mergejoin", "seqscan"))
 _CLAIM = "UPDATE change_counter SET last_seq = last_seq + $1 RETURNING last_seq"
 _DIFFERING = """
-    SELECT s.position, r.record_id, r.content_hash, r.occurred_at, r.updated_at, r.raw_index
+    SELECT s.position, r.record_id, r.content_hash, r.occurred_at, r.updated_at, r.raw_id, r.raw_index
     FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS s(key, content_hash, position)
     LEFT JOIN LATERAL (SELECT * FROM records WHERE source = $1 AND key = s.key OFFSET 0) AS r ON true
     WHERE r.content_hash IS DISTINCT FROM s.content_hash
 """
 _KNOWN = """
-    SELECT v.record_id, v.content_hash, v.observed_at, v.raw_index
+    SELECT v.record_id, v.content_hash, v.observed_at, v.raw_id, v.raw_index
     FROM unnest($1::bigint[], $2::text[], $3::timestamptz[], $4::integer[])
         AS s(record_id, content_hash, observed_at, raw_index)
     CROSS JOIN LATERAL (
@@ -69,7 +69,7 @@ _IDS = """
     SELECT r.key, r.record_id FROM unnest($2::text[]) AS s(key)
     CROSS JOIN LATERAL (SELECT key, record_id FROM records WHERE source = $1 AND key = s.key OFFSET 0) AS r
 """
-_REPLACE_VERSION = " ON CONFLICT (record_id, observed_at, raw_index) DO UPDATE SET " + _list(
+_REPLACE_VERSION = " ON CONFLICT (record_id, observed_at, raw_id, raw_index) DO UPDATE SET " + _list(
     f"{name} = excluded.{name}" for name in STATE if name != "raw_index"
 )
 _KEEP = (
@@ -169,8 +169,8 @@ class PostgresBulk:
         return driver
 
 
-def _stored(_position: int, record_id: int, digest: str, occurred_at: Any, updated_at: datetime, index: int) -> State:
-    return State(record_id, digest, None if occurred_at is None else instant(occurred_at), updated_at, index)
+def _stored(_position: int, record_id: int, digest: str, occurred_at: datetime | None, *place: Any) -> State:
+    return State(record_id, digest, None if occurred_at is None else instant(occurred_at), *place)
 
 
 def _state(prepared: PreparedRecord, observation: Observation) -> tuple[Any, ...]:

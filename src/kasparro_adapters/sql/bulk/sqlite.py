@@ -36,7 +36,7 @@ _UPDATE = (
     f"UPDATE records SET {_list(f'{name} = ?' for name in _CHANGED)}, gone_at = NULL, revision = revision + ?,"
     " change_seq = ? WHERE record_id = ?"
 )
-_REPLACE_VERSION = " ON CONFLICT (record_id, observed_at, raw_index) DO UPDATE SET " + _list(
+_REPLACE_VERSION = " ON CONFLICT (record_id, observed_at, raw_id, raw_index) DO UPDATE SET " + _list(
     f"{name} = excluded.{name}" for name in STATE if name != "raw_index"
 )
 _INSERT_VERSION = (
@@ -48,7 +48,7 @@ _KEEP = (
     f" SELECT record_id, {_list(STATE)}, updated_at FROM records WHERE record_id = ?" + _REPLACE_VERSION
 )
 _STATES = (
-    "SELECT s.key, r.record_id, r.content_hash, r.occurred_at, r.updated_at, r.raw_index"
+    "SELECT s.key, r.record_id, r.content_hash, r.occurred_at, r.updated_at, r.raw_id, r.raw_index"
     " FROM json_each(?) AS s CROSS JOIN records AS r ON r.source = ? AND r.key = s.value"
 )
 _SUSPECTS = (
@@ -56,10 +56,11 @@ _SUSPECTS = (
     " content_hash, json_extract(value, '$[2]') AS observed_at, json_extract(value, '$[3]') AS raw_index"
     " FROM json_each(?))"
 )
+_VERSION = "v.record_id, v.content_hash, v.observed_at, v.raw_id, v.raw_index"
 _KNOWN = (
-    _SUSPECTS + " SELECT v.record_id, v.content_hash, v.observed_at, v.raw_index FROM s CROSS JOIN record_versions AS v"
+    _SUSPECTS + f" SELECT {_VERSION} FROM s CROSS JOIN record_versions AS v"
     " ON v.record_id = s.record_id AND v.content_hash = s.content_hash"
-    " UNION SELECT v.record_id, v.content_hash, v.observed_at, v.raw_index FROM s CROSS JOIN record_versions AS v"
+    f" UNION SELECT {_VERSION} FROM s CROSS JOIN record_versions AS v"
     " ON v.record_id = s.record_id AND v.observed_at = s.observed_at AND v.raw_index = s.raw_index"
 )
 _CLAIM = "UPDATE change_counter SET last_seq = last_seq + ? RETURNING last_seq"
@@ -90,14 +91,14 @@ class SqliteBulk:
             if row is None:
                 found[prepared.record.key] = None
             elif row[2] != prepared.content_hash:
-                found[prepared.record.key] = State(row[1], row[2], _instant(row[3]), _parse(row[4]), row[5])
+                found[prepared.record.key] = State(row[1], row[2], _instant(row[3]), _parse(row[4]), *row[5:])
         return found
 
     async def known_versions(self, suspects: Sequence[Suspect]) -> Sequence[KnownVersion]:
         """Two index look-ups per suspect."""
         given = json.dumps([(s.record_id, s.content_hash, instant_text(s.observed_at), s.raw_index) for s in suspects])
         rows = await self._rows(_KNOWN, given)
-        return [KnownVersion(row[0], row[1], _parse(row[2]), row[3]) for row in rows]
+        return [KnownVersion(row[0], row[1], _parse(row[2]), *row[3:]) for row in rows]
 
     async def write(self, plan: Plan, observation: Observation, first_seq: int) -> None:
         """Stored states first, while they are still there; then new states, new records, other versions."""

@@ -14,6 +14,7 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kasparro_adapters.sql.errors import translated
 from kasparro_adapters.sql.handles.owner import this_process
 from kasparro_adapters.sql.postgres import postgres_engine
+from kasparro_adapters.sql.session import whole
 from kasparro_adapters.sql.url import shown
 from kasparro_core.errors import TransientStorageError
 from kasparro_core.ports.ownership import Liveness
@@ -40,7 +41,8 @@ _PATIENCE = "5s"
 class AdvisoryHandle:
     """One connection outside the pools that holds one lock, numbered after the owner's name.
 
-    The server frees it when the connection ends. Behind a pooler that lends sessions out per transaction the lock is
+    The server frees it when the connection ends; so a cancellation takes effect between the steps, never inside one,
+    which would tear the connection off. Behind a pooler that lends sessions out per transaction the lock is
     not tied to this process; then nobody is judged, and leases run out instead.
     """
 
@@ -62,15 +64,14 @@ class AdvisoryHandle:
     async def hold(self) -> None:
         """Make sure of the lock, over a new connection if the old one is lost."""
         async with self._turn:
-            await self._hold()
+            await whole(self._hold())
 
     async def judge(self, owner: str, /) -> Liveness:
         """A lock that can be taken has no living owner."""
         if owner == self._owner:
             return Liveness.ALIVE
         async with self._turn:
-            connection = await self._hold()
-            return Liveness.UNKNOWN if self._pooled else await self._judge(connection, owner)
+            return await whole(self._judge(owner))
 
     async def close(self) -> None:
         """End the connection, and the lock with it."""
@@ -78,7 +79,10 @@ class AdvisoryHandle:
             await self._drop()
             await self._engine.dispose()
 
-    async def _judge(self, connection: AsyncConnection, owner: str) -> Liveness:
+    async def _judge(self, owner: str) -> Liveness:
+        connection = await self._hold()
+        if self._pooled:
+            return Liveness.UNKNOWN
         (taken,) = await self._ask(connection, _TRY, _key(owner))
         if not taken:
             return Liveness.ALIVE

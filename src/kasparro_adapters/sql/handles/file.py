@@ -58,12 +58,22 @@ class FileHandle:
         return FileLock(self._directory / f"{name}.lock", thread_local=False)
 
     def _hold(self) -> None:
-        if self._lock.is_locked and not Path(self._lock.lock_file).exists():
+        path = Path(self._lock.lock_file)
+        if self._lock.is_locked and path.exists():
+            return
+        while not (self._lock.is_locked and path.exists()):
             self._lock.release(force=True)
-        while not self._lock.is_locked:
             self._directory.mkdir(exist_ok=True)
-            with suppress(FileNotFoundError):  # the last owner before us took the directory away in between
-                self._lock.acquire(blocking=False)
+            # Others may take the directory away in between, or look whether our new file has a living owner.
+            with suppress(FileNotFoundError, Timeout):
+                self._lock.acquire(timeout=1)
+        self._sweep()
+
+    def _sweep(self) -> None:
+        """Remove the files of processes that died without a lease, about which nobody would ever ask."""
+        for path in self._directory.glob("*.lock"):
+            if path != Path(self._lock.lock_file):
+                self._judge(path.stem)
 
     def _judge(self, name: str) -> Liveness:
         lock = self._file(name)

@@ -28,17 +28,17 @@ class SqlLeases:
         )
         return None if row is None else _lease(row, expired=bool(row.expired))
 
-    async def take(self, source: str, partition: str, /, *, owner: str, ttl: float, expected_token: int) -> Lease:
-        """Insert token 1, or move the expected token one further."""
+    async def take(self, source: str, partition: str, /, *, owner: str, ttl: float, seen: Lease | None) -> Lease:
+        """Insert token 1, or move the lease as it was seen one token further."""
         expires_at = self._database.now(ttl)
-        if expected_token == 0:
+        if seen is None:
             insert = self._database.insert(leases).on_conflict_do_nothing().returning(leases)
             row = await self._session.first(
                 insert.values(source=source, partition=partition, owner=owner, token=1, expires_at=expires_at)
             )
         else:
-            values = {"owner": owner, "token": expected_token + 1, "run_id": None, "expires_at": expires_at}
-            row = await self._update(_held(source, partition, expected_token), values)
+            values = {"owner": owner, "token": seen.token + 1, "run_id": None, "expires_at": expires_at}
+            row = await self._update(_ours(seen) & (leases.c.expires_at == seen.expires_at), values)
         return _still_ours(row, source, partition)
 
     async def renew(self, lease: Lease, /, *, ttl: float) -> Lease:
@@ -60,11 +60,8 @@ class SqlLeases:
 
 
 def _ours(lease: Lease) -> ColumnElement[bool]:
-    return _held(lease.source, lease.partition, lease.token)
-
-
-def _held(source: str, partition: str, token: int) -> ColumnElement[bool]:
-    return (leases.c.source == source) & (leases.c.partition == partition) & (leases.c.token == token)
+    table = leases.c
+    return (table.source == lease.source) & (table.partition == lease.partition) & (table.token == lease.token)
 
 
 def _still_ours(row: Row[Any] | None, source: str, partition: str) -> Lease:

@@ -59,7 +59,12 @@ class SqlRecords:
             select(record_versions, records.c.source, records.c.key)
             .join(records, records.c.record_id == table.record_id)
             .where(table.record_id == record_id)
-            .order_by(table.occurred_at.desc().nulls_last(), table.observed_at.desc(), table.version_id)
+            .order_by(
+                table.occurred_at.desc().nulls_last(),
+                table.observed_at.desc(),
+                table.raw_id.desc().nulls_last(),
+                table.raw_index.desc(),
+            )
         )
         return [_version(row) for row in await self._session.all(statement)]
 

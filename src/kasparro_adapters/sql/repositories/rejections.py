@@ -15,6 +15,7 @@ from kasparro_adapters.sql.session import Session
 from kasparro_adapters.sql.tables import OPEN_WITH_KEY, rejections
 from kasparro_adapters.sql.types import storable
 from kasparro_core.model import Rejection, RejectionQuery, RejectionState, StoredRejection
+from kasparro_core.model.rejection import stored_key, stored_path
 from kasparro_core.normalize.canonical import canonical_json
 
 _COLUMNS = tuple(column for column in rejections.c if column.name != "payload_hash")
@@ -87,13 +88,13 @@ def _values(rejection: Rejection) -> dict[str, Any]:
         "raw_index": rejection.index,
         "stage": str(rejection.stage),
         "code": rejection.code,
-        "path": rejection.path,
+        "path": stored_path(rejection.path),
         "message": rejection.message,
         "payload": payload,
         "payload_hash": hashlib.sha256(payload.encode()).hexdigest(),
         "state": str(RejectionState.OPEN),
         "times": 1,
-        "key": rejection.key,
+        "key": stored_key(rejection.key),
     }
 
 

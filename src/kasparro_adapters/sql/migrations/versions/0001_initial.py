@@ -116,7 +116,7 @@ def _create_records(*, sqlite: bool) -> None:
         _unique("records", "source", "key"),
         counted=True,
     )
-    _index("records", "source", "updated_at")
+    _index("records", "updated_at", "source")
     _index("records", "symbol")
     _index("records", "occurred_at")
     _index("records", "change_seq")
@@ -131,7 +131,7 @@ def _create_versions() -> None:
         _required("record_id", BIG),
         *_state(),
         _required("observed_at", INSTANT),
-        _unique("record_versions", "record_id", "observed_at", "raw_index"),
+        _unique("record_versions", "record_id", "observed_at", "raw_id", "raw_index"),
         counted=True,
     )
     _index("record_versions", "record_id", "content_hash")

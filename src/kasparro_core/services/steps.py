@@ -1,0 +1,44 @@
+"""How a step behaves when it meets a passing fault, or a cancellation half-way."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+from kasparro_core.errors import TransientStorageError
+from kasparro_core.ports import Clock
+
+T = TypeVar("T")
+
+_ATTEMPTS = 5
+_FIRST_WAIT = 0.1
+
+
+async def retried(clock: Clock, attempt: Callable[[], Awaitable[T]]) -> T:
+    """Try a whole unit of work again while its fault may pass. Raises the last TransientStorageError."""
+    wait = _FIRST_WAIT
+    for _ in range(_ATTEMPTS - 1):
+        try:
+            return await attempt()
+        except TransientStorageError:
+            await clock.sleep(wait)
+            wait *= 2
+    return await attempt()
+
+
+async def unbroken(work: Awaitable[T]) -> T:
+    """Let a step come to its end although its caller is cancelled, as often as it may be; the cancellation takes effect
+    afterwards, in place of the result."""
+    step = asyncio.ensure_future(work)
+    stopped: asyncio.CancelledError | None = None
+    while not step.done():
+        try:
+            await asyncio.wait([step])
+        except asyncio.CancelledError as cancelled:
+            stopped = cancelled
+    if stopped is None:
+        return step.result()
+    if not step.cancelled() and (error := step.exception()) is not None:
+        raise error from stopped
+    raise stopped
