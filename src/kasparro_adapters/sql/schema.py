@@ -6,6 +6,7 @@ from sqlalchemy import Column, Connection, MetaData, Table, Text, inspect, selec
 
 from kasparro_adapters.sql.database import Database
 from kasparro_adapters.sql.session import Session
+from kasparro_adapters.sql.tables import metadata
 from kasparro_core.errors import PermanentStorageError
 
 HEAD = "0001"
@@ -50,4 +51,19 @@ def _upgrade(connection: Connection, shown: str) -> None:
             code="storage_newer",
             hint="Update Kasparro, or use another database.",
         )
+    if current is None:
+        _refuse_foreign_tables(connection, shown)
     command.upgrade(config, "head")
+
+
+def _refuse_foreign_tables(connection: Connection, shown: str) -> None:
+    """A database without our revision must not hold tables under our names: they are somebody else's."""
+    present = set(inspect(connection).get_table_names())
+    foreign = sorted(present & set(metadata.tables))
+    if foreign:
+        raise PermanentStorageError(
+            f"The database {shown} holds tables of another program under names that Kasparro needs: "
+            f"{', '.join(foreign)}.",
+            code="storage_foreign",
+            hint="Use another database, or on PostgreSQL another schema by the role's search_path.",
+        )

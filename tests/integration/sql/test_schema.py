@@ -139,3 +139,17 @@ async def test_sqlite_never_gives_an_id_out_twice(sqlite_url: str) -> None:
     connection.close()
     for name in ("records", "record_versions", "raw_batches", "runs", "run_batches", "rejections"):
         assert "AUTOINCREMENT" in tables[name], name
+
+
+async def test_tables_of_another_program_are_left_alone(empty_url: str) -> None:
+    """A database that holds a foreign `records` table is refused in a sentence that names it, and nothing is made."""
+    opened = SqlStore(empty_url)
+    async with opened._database.schema_change() as connection:
+        await connection.exec_driver_sql("CREATE TABLE records (mine INTEGER)")
+    with pytest.raises(PermanentStorageError, match=r"another program.*records") as refused:
+        await opened.migrate()
+    assert refused.value.code == "storage_foreign"
+    assert await opened.revision() is None
+    async with opened._database.schema_change() as connection:
+        assert await connection.run_sync(lambda sync: inspect(sync).get_table_names()) == ["records"]
+    await opened.close()
