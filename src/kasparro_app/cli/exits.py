@@ -66,6 +66,11 @@ def _code_of(app: Callable[[], object]) -> int:
         return FAILED
     except OSError:
         raise
+    except ModuleNotFoundError as missing:
+        if (missing.name or "").startswith("kasparro"):
+            raise
+        say(f"error: the library {missing.name} is not installed. Run: pip install 'kasparro[all]'")
+        return FAILED
     except Exception as bug:  # noqa: BLE001 - the outermost edge: people are told in a sentence, the log has the rest
         _log.debug("a bug", exc_info=bug)
         first = next(iter(str(bug).splitlines()), "")
