@@ -94,9 +94,9 @@ def _readable(file: Path) -> Iterator[None]:
     try:
         yield
     except (EOFError, zlib.error, lzma.LZMAError) as error:
-        raise PermanentSourceError(f"Cannot read {file}: it is damaged ({error}).", code="damaged") from error
+        raise PermanentSourceError(f"Cannot read {file}: it is damaged ({error}).", code="decompression") from error
     except OSError as error:
-        raise PermanentSourceError(f"Cannot read {file}: {error.strerror or error}.", code="unreadable") from error
+        raise PermanentSourceError(f"Cannot read {file}: {error.strerror or error}.", code="file_io") from error
 
 
 def source_table(kind: str, target: str) -> dict[str, Any]:
