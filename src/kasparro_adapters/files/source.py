@@ -23,6 +23,7 @@ from kasparro_core.model.batch import Batch, Cursor, Validator
 from kasparro_core.ports.clock import Clock
 from kasparro_core.ports.fetch import Fetcher, FetchResponse
 from kasparro_core.ports.source import ReadContext
+from kasparro_core.services.steps import whole
 
 
 class CsvSource:
@@ -168,18 +169,7 @@ async def _in_thread(batches: Generator[Batch, None, None]) -> AsyncGenerator[Ba
     A cancelled step is waited for: its thread cannot be stopped and holds the file.
     """
     try:
-        while (batch := await _step(batches)) is not None:
+        while (batch := await whole(asyncio.to_thread(next, batches, None))) is not None:
             yield batch
     finally:
         await asyncio.to_thread(batches.close)
-
-
-async def _step(batches: Iterator[Batch]) -> Batch | None:
-    step = asyncio.ensure_future(asyncio.to_thread(next, batches, None))
-    try:
-        return await asyncio.shield(step)
-    except asyncio.CancelledError:
-        await asyncio.wait((step,))
-        if not step.cancelled():
-            step.exception()
-        raise

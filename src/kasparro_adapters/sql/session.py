@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
@@ -11,6 +11,7 @@ from sqlalchemy import Connection, CursorResult, Executable, Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from kasparro_adapters.sql.errors import translated
+from kasparro_core.services.steps import whole
 
 T = TypeVar("T")
 Params = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
@@ -28,20 +29,7 @@ async def opened(engine: AsyncEngine, database: str) -> AsyncIterator[Session]:
         yield session
     finally:
         session.end("its context was left")
-        await asyncio.shield(asyncio.ensure_future(connection.close()))
-
-
-async def whole(work: Awaitable[T]) -> T:
-    """Let a step of the driver end before a cancellation takes effect: torn off half-way, it would leave the
-    connection, and the write lock that it holds, behind."""
-    step = asyncio.ensure_future(work)
-    try:
-        return await asyncio.shield(step)
-    except asyncio.CancelledError:
-        await asyncio.wait([step])
-        if not step.cancelled():
-            step.exception()  # told to nobody: the cancellation rolls everything back anyway
-        raise
+        await whole(connection.close())
 
 
 async def _connected(engine: AsyncEngine) -> AsyncConnection:
@@ -106,7 +94,7 @@ class Session:
         try:
             with translated(self._database):
                 yield
-        except BaseException:
+        except BaseException:  # a cancellation breaks the transaction as an error does
             self._over = "a statement of it failed"
             raise
 

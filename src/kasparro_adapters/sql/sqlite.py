@@ -121,7 +121,7 @@ def _engine(url: URL, lock_wait: float, begin: str, pragmas: Sequence[str], *, s
             for pragma in (*_PRAGMAS, *pragmas):
                 cursor.execute(pragma)
             cursor.close()
-        except BaseException:
+        except BaseException:  # whatever it was, a connection that is not set up is not left open
             dbapi.close()
             raise
 

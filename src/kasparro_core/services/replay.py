@@ -61,7 +61,7 @@ class Replayer:
             async with keeper.beating():
                 await replaying.all()
             return await retried(self._clock, lambda: self._finish(claim, keeper, _judged(job, replaying.counters)))
-        except BaseException as error:
+        except BaseException as error:  # a cancellation too: the run must not stay `running`
             await self._try_finish(claim, keeper, error)
             raise
 

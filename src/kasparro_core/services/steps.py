@@ -29,16 +29,37 @@ async def retried(clock: Clock, attempt: Callable[[], Awaitable[T]]) -> T:
 
 async def unbroken(work: Awaitable[T]) -> T:
     """Let a step come to its end although its caller is cancelled, as often as it may be; the cancellation takes effect
-    afterwards, in place of the result."""
+    afterwards, in place of the result. A failure of the step goes before the cancellation."""
     step = asyncio.ensure_future(work)
+    stopped = await _ended(step)
+    if stopped is None:
+        return step.result()
+    if (error := _failure(step)) is not None:
+        raise error from stopped
+    raise stopped
+
+
+async def whole(work: Awaitable[T]) -> T:
+    """Like `unbroken`, for a step whose outcome nobody needs once its caller is cancelled: what it did is undone
+    anyway. Torn off half-way, it would leave behind what it holds: a connection with its lock, a thread with a file."""
+    step = asyncio.ensure_future(work)
+    stopped = await _ended(step)
+    if stopped is None:
+        return step.result()
+    _failure(step)  # looked at, so that the event loop does not report it as forgotten
+    raise stopped
+
+
+async def _ended(step: asyncio.Future[T]) -> asyncio.CancelledError | None:
+    """Wait for the end of a step, however often the caller is cancelled; the last cancellation, if there was one."""
     stopped: asyncio.CancelledError | None = None
     while not step.done():
         try:
             await asyncio.wait([step])
         except asyncio.CancelledError as cancelled:
             stopped = cancelled
-    if stopped is None:
-        return step.result()
-    if not step.cancelled() and (error := step.exception()) is not None:
-        raise error from stopped
-    raise stopped
+    return stopped
+
+
+def _failure(step: asyncio.Future[T]) -> BaseException | None:
+    return None if step.cancelled() else step.exception()

@@ -14,10 +14,10 @@ from sqlalchemy.ext.asyncio import AsyncConnection
 from kasparro_adapters.sql.errors import translated
 from kasparro_adapters.sql.handles.owner import this_process
 from kasparro_adapters.sql.postgres import postgres_engine
-from kasparro_adapters.sql.session import whole
 from kasparro_adapters.sql.url import shown
 from kasparro_core.errors import TransientStorageError
 from kasparro_core.ports.ownership import Liveness
+from kasparro_core.services.steps import whole
 
 _TAKE = text("SELECT pg_advisory_lock(:key)")
 _TRY = text("SELECT pg_try_advisory_lock(:key)")
@@ -104,7 +104,7 @@ class AdvisoryHandle:
             (first,) = await self._ask(connection, _SESSION)
             await self._ask(connection, _TAKE, _key(self._owner))
             session, held = await self._ask(connection, _OURS, _key(self._owner))
-        except BaseException:
+        except BaseException:  # a cancellation too: nobody else would close it
             await connection.close()
             raise
         self._pooled = session != first or not held
