@@ -67,9 +67,11 @@ records = Table(
     Column("gone_at", Instant),
     Column("title_folded", Text),  # private: the casefolded title, so that `q` means the same on every store
     UniqueConstraint("source", "key"),
-    Index(None, "updated_at", "source"),  # not source first: a planner without figures took it for the way to a key
-    Index(None, "symbol"),
-    Index(None, "occurred_at"),
+    # What `/data` reads in order of, each with record_id as the tie-breaker: a page costs the same wherever it lies.
+    Index(None, "updated_at", "record_id"),
+    Index(None, "occurred_at", "record_id"),
+    Index(None, "symbol", "record_id"),
+    Index(None, "source", "record_id"),
     Index(None, "change_seq"),
     sqlite_autoincrement=True,
 )
@@ -95,7 +97,11 @@ change_counter = Table(
     Column("counter_id", Integer, primary_key=True, autoincrement=False),
     Column("last_seq", BigId, nullable=False),
 )
-"""Private, one row: the last change_seq given out. Its row lock makes the order of the numbers the order of commits."""
+"""Private, two rows: the last change_seq (CHANGES) and the last event_id (EVENTS) given out. The lock of a row makes
+the order of its numbers the order of commits."""
+
+CHANGES = 1
+EVENTS = 2
 
 raw_batches = Table(
     "raw_batches",
@@ -126,6 +132,7 @@ run_batches = Table(
     Column("observed_at", Instant, nullable=False),
     Column("counters", SearchableJson, nullable=False),
     UniqueConstraint("run_id", "partition", "seq"),
+    Index(None, "raw_id"),
     sqlite_autoincrement=True,
 )
 
@@ -229,6 +236,140 @@ http_validators = Table(
     Column("next", Words),
 )
 
+drift_events = Table(
+    "drift_events",
+    metadata,
+    _id("drift_id"),
+    Column("source", Name, nullable=False),
+    Column("partition", Name, nullable=False),
+    Column("run_id", BigId, nullable=False),
+    Column("detected_at", Instant, nullable=False),
+    Column("change", Name, nullable=False),
+    Column("path", Words, nullable=False),
+    Column("before", Words),
+    Column("after", Words),
+    Column("confidence", ExactDecimal),
+    Column("action", Name, nullable=False),
+    Index(None, "source", "drift_id"),
+    sqlite_autoincrement=True,
+)
+
+schema_versions = Table(
+    "schema_versions",
+    metadata,
+    Column("source", Name, primary_key=True),
+    Column("version", Integer, primary_key=True, autoincrement=False),
+    Column("schema_hash", Name, nullable=False),
+    Column("schema", SearchableJson, nullable=False),
+    Column("run_id", BigId),
+    Column("first_seen_at", Instant, nullable=False),
+    Column("accepted_at", Instant),
+)
+
+anomalies = Table(
+    "anomalies",
+    metadata,
+    _id("anomaly_id"),
+    Column("source", Name, nullable=False),
+    Column("run_id", BigId, nullable=False),
+    Column("metric", Name, nullable=False),
+    Column("found", ExactDecimal, nullable=False),
+    Column("expected_low", ExactDecimal, nullable=False),
+    Column("expected_high", ExactDecimal, nullable=False),
+    Column("detected_at", Instant, nullable=False),
+    UniqueConstraint("run_id", "metric"),
+    Index(None, "source", "anomaly_id"),
+    sqlite_autoincrement=True,
+)
+
+entities = Table(
+    "entities",
+    metadata,
+    _id("entity_id"),
+    Column("kind", Name, nullable=False),
+    Column("symbol", Name),
+    Column("name", Text),
+    Column("merged_into", BigId),
+    Column("name_folded", Text),  # private: the casefolded name, so that `q` means the same on every store
+    Index(None, "symbol"),
+    sqlite_autoincrement=True,
+)
+
+entity_links = Table(
+    "entity_links",
+    metadata,
+    Column("source", Name, primary_key=True),
+    Column("external_id", Name, primary_key=True),
+    Column("entity_id", BigId, nullable=False),
+    Column("method", Name, nullable=False),
+    Column("confidence", ExactDecimal, nullable=False),
+    Index(None, "entity_id"),
+)
+
+run_totals = Table(
+    "run_totals",
+    metadata,
+    Column("source", Name, primary_key=True),
+    Column("metric", Name, primary_key=True),
+    Column("label", Name, primary_key=True),
+    Column("value", BigId, nullable=False),
+)
+"""Sums since the first run, which no pruning lowers."""
+
+outbox = Table(
+    "outbox",
+    metadata,
+    Column("event_id", BigId, primary_key=True, autoincrement=False),
+    Column("type", Name, nullable=False),
+    Column("source", Name, nullable=False),
+    Column("run_id", BigId),
+    Column("at", Instant, nullable=False),
+    Column("data", SearchableJson, nullable=False),
+)
+"""Events. Their ids come from a row of `change_counter`, whose lock makes their order that of the commits."""
+
+api_keys = Table(
+    "api_keys",
+    metadata,
+    Column("name", Name, primary_key=True),
+    Column("scope", Name, nullable=False),
+    Column("key_hash", Name, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Column("revoked_at", Instant),
+)
+
+idempotency_keys = Table(
+    "idempotency_keys",
+    metadata,
+    Column("key", Name, primary_key=True),
+    Column("request_hash", Name, nullable=False),
+    Column("status", Integer, nullable=False),
+    Column("location", Words),
+    Column("body", Text, nullable=False),
+    Column("created_at", Instant, nullable=False),
+    Index(None, "created_at"),
+)
+
+schedules = Table(
+    "schedules",
+    metadata,
+    Column("source", Name, primary_key=True),
+    Column("spec", Name, nullable=False),
+    Column("slot_at", Instant),
+    Column("next_at", Instant),
+    Column("paused_at", Instant),
+)
+
+schedule_slots = Table(
+    "schedule_slots",
+    metadata,
+    Column("source", Name, primary_key=True),
+    Column("slot_at", Instant, primary_key=True),
+    Column("state", Name, nullable=False),
+    Column("run_id", BigId),
+    Column("folded", Integer, nullable=False),
+)
+
 leases = Table(
     "leases",
     metadata,
@@ -249,5 +390,7 @@ def expected_metadata(dialect: str) -> MetaData:
     if dialect == "sqlite":
         twin = Column(value_order.name, Text)
         copy.tables["records"].append_column(twin)
-        Index(None, twin)
+        Index(None, twin, "record_id")
+    else:
+        Index(None, copy.tables["records"].c.value, "record_id")
     return copy

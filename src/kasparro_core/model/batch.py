@@ -28,7 +28,10 @@ class Decoded:
 
 @dataclass(frozen=True, slots=True)
 class FetchFacts:
-    """How a read went. `url` never holds a secret; `bytes_fetched` counts bytes on the wire (or of the file)."""
+    """How a read went. `url` never holds a secret; `bytes_fetched` counts bytes on the wire (or of the file).
+
+    `retry_reasons` tells the retries apart ("429", "5xx", "timeout", "connection" ...); its counts add up to `retries`.
+    """
 
     observed_at: datetime
     url: str | None = None
@@ -37,6 +40,7 @@ class FetchFacts:
     requests: int = 0
     retries: int = 0
     throttled: int = 0
+    retry_reasons: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from enum import StrEnum
 from typing import Any, NamedTuple
 
 
@@ -100,7 +101,11 @@ class RecordVersion:
 
 @dataclass(frozen=True, slots=True)
 class RecordQuery:
-    """Filters of a read. Bounds are inclusive; None means no filter. Times are instants (UTC)."""
+    """Filters of a read. Bounds are inclusive; None means no filter. Times are instants (UTC).
+
+    `q` is found in titles, whatever the case. `entity`: records whose (source, external_id) is linked to that entity.
+    `gone`: only those that their source no longer has, or only the others.
+    """
 
     source: str | None = None
     kind: str | None = None
@@ -111,3 +116,40 @@ class RecordQuery:
     updated_since: datetime | None = None
     min_value: Decimal | None = None
     max_value: Decimal | None = None
+    entity: int | None = None
+    gone: bool | None = None
+
+
+EVERY_RECORD = RecordQuery()
+"""No filter at all."""
+
+
+class SortField(StrEnum):
+    """What records can be read in order of. record_id is given at insert and never changes."""
+
+    RECORD_ID = "record_id"
+    OCCURRED_AT = "occurred_at"
+    UPDATED_AT = "updated_at"
+    VALUE = "value"
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """An order of records. Those without a value of the field come last both ways; equal ones follow in the same
+    direction of record_id."""
+
+    field: SortField = SortField.RECORD_ID
+    descending: bool = True
+
+
+NEWEST_FIRST = Order()
+"""record_id descending: the one order that promises each row once while rows change."""
+
+
+@dataclass(frozen=True, slots=True)
+class Place:
+    """A record's place in an Order: its value of the order's field (None for record_id, or when it has none) and its
+    record_id."""
+
+    record_id: int
+    value: datetime | Decimal | None = None

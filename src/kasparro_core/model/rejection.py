@@ -91,12 +91,13 @@ class StoredRejection:
 
 @dataclass(frozen=True, slots=True)
 class RejectionQuery:
-    """Filters of a listing; newest first."""
+    """Filters of a listing, newest first, with a rejection_id below `before`."""
 
     source: str | None = None
     state: str | None = None
     stage: str | None = None
     code: str | None = None
+    before: int | None = None
     limit: int = 50
 
 

@@ -72,8 +72,19 @@ class Run:
 
 @dataclass(frozen=True, slots=True)
 class RunQuery:
-    """Filters of a listing of runs; newest first."""
+    """Filters of a listing of runs, newest first, with a run_id below `before`."""
 
     source: str | None = None
     status: str | None = None
+    before: int | None = None
     limit: int = 50
+
+
+@dataclass(frozen=True, slots=True)
+class LatestRuns:
+    """The newest runs of one source. Success: succeeded, unchanged or degraded; failure: failed or interrupted."""
+
+    source: str
+    last: Run
+    success: Run | None = None
+    failure: Run | None = None

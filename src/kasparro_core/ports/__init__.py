@@ -4,6 +4,16 @@ from kasparro_core.ports.clock import Clock
 from kasparro_core.ports.fetch import Fetcher, FetchRequest, FetchResponse, RateRules, RetryRules
 from kasparro_core.ports.observer import Observer
 from kasparro_core.ports.ownership import Liveness, ProcessHandle
+from kasparro_core.ports.service import (
+    AnswerStore,
+    EntityStore,
+    EventLog,
+    FindingStore,
+    KeyStore,
+    Retention,
+    ScheduleStore,
+    TotalsStore,
+)
 from kasparro_core.ports.source import Decoder, ReadContext, Source
 from kasparro_core.ports.storage import (
     CheckpointStore,
@@ -19,12 +29,17 @@ from kasparro_core.ports.storage import (
 )
 
 __all__ = [
+    "AnswerStore",
     "CheckpointStore",
     "Clock",
     "Decoder",
+    "EntityStore",
+    "EventLog",
     "FetchRequest",
     "FetchResponse",
     "Fetcher",
+    "FindingStore",
+    "KeyStore",
     "LeaseStore",
     "Liveness",
     "Observer",
@@ -35,10 +50,13 @@ __all__ = [
     "ReadContext",
     "RecordRepository",
     "RejectionStore",
+    "Retention",
     "RetryRules",
     "RunLog",
+    "ScheduleStore",
     "Source",
     "Store",
+    "TotalsStore",
     "UnitOfWork",
     "ValidatorStore",
 ]

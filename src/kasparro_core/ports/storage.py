@@ -20,7 +20,11 @@ from kasparro_core.model.batch import Cursor, Validator
 from kasparro_core.model.checkpoint import Checkpoint, Lease, PartitionState
 from kasparro_core.model.raw import BatchRead, PackedPayload, StoredRaw
 from kasparro_core.model.record import (
+    EVERY_RECORD,
+    NEWEST_FIRST,
     Observation,
+    Order,
+    Place,
     PreparedRecord,
     RecordQuery,
     RecordVersion,
@@ -28,7 +32,17 @@ from kasparro_core.model.record import (
     UpsertOutcome,
 )
 from kasparro_core.model.rejection import Rejection, RejectionQuery, StoredRejection
-from kasparro_core.model.run import Counters, Run, RunQuery, RunStatus, Trigger
+from kasparro_core.model.run import Counters, LatestRuns, Run, RunQuery, RunStatus, Trigger
+from kasparro_core.ports.service import (
+    AnswerStore,
+    EntityStore,
+    EventLog,
+    FindingStore,
+    KeyStore,
+    Retention,
+    ScheduleStore,
+    TotalsStore,
+)
 
 
 class RecordRepository(Protocol):
@@ -61,8 +75,38 @@ class RecordRepository(Protocol):
         """Earlier versions, latest first by (occurred_at, observed_at, place in the payloads)."""
         ...
 
-    async def count(self, source: str | None = None, /) -> int:
-        """How many records there are (of one source)."""
+    async def select(
+        self,
+        query: RecordQuery,
+        /,
+        *,
+        order: Order = NEWEST_FIRST,
+        after: Place | None = None,
+        offset: int = 0,
+        limit: int = 50,
+    ) -> list[StoredRecord]:
+        """Up to `limit` matching records in this order, behind `after`, leaving out the first `offset`.
+
+        The cost of a page does not depend on how far `after` lies, for an order and for each of source, kind and
+        symbol beside it.
+        """
+        ...
+
+    async def changes(self, query: RecordQuery, /, *, after_seq: int, limit: int = 50) -> list[StoredRecord]:
+        """Up to `limit` matching records in ascending change_seq, greater than `after_seq`: the change feed."""
+        ...
+
+    async def last_change(self) -> int:
+        """The highest change_seq given out so far, 0 before the first. change_seq grows in the order of commits:
+        whatever commits later than this transaction's view has a higher one."""
+        ...
+
+    async def count(self, query: RecordQuery = EVERY_RECORD, /) -> int:
+        """How many records match, exactly."""
+        ...
+
+    async def estimate(self, query: RecordQuery = EVERY_RECORD, /) -> int:
+        """About how many records match, in bounded time."""
         ...
 
 
@@ -104,7 +148,8 @@ class RunLog(Protocol):
         error_code: str | None = None,
         error: str | None = None,
     ) -> Run:
-        """Give a running run its final state. Raises ConflictError if it is not running."""
+        """Give a running run its final state, and add it to the totals (records, runs, duration, requests, bytes,
+        throttled) in the same breath. Raises ConflictError if it is not running."""
         ...
 
     async def get(self, run_id: int, /) -> Run | None:
@@ -118,6 +163,10 @@ class RunLog(Protocol):
 
     async def list(self, query: RunQuery, /) -> list[Run]:
         """Runs, newest first."""
+        ...
+
+    async def latest(self, source: str | None = None, /) -> Sequence[LatestRuns]:
+        """The newest runs of every source that ever ran (of one source), by source."""
         ...
 
 
@@ -278,6 +327,46 @@ class UnitOfWork(Protocol):
     @property
     def leases(self) -> LeaseStore:
         """Leases of this transaction."""
+        ...
+
+    @property
+    def totals(self) -> TotalsStore:
+        """Sums for ever, of this transaction."""
+        ...
+
+    @property
+    def events(self) -> EventLog:
+        """Events of this transaction."""
+        ...
+
+    @property
+    def keys(self) -> KeyStore:
+        """API keys of this transaction."""
+        ...
+
+    @property
+    def schedules(self) -> ScheduleStore:
+        """Schedules of this transaction."""
+        ...
+
+    @property
+    def answers(self) -> AnswerStore:
+        """Answers given, of this transaction."""
+        ...
+
+    @property
+    def entities(self) -> EntityStore:
+        """Entities of this transaction."""
+        ...
+
+    @property
+    def findings(self) -> FindingStore:
+        """Drift and anomalies of this transaction."""
+        ...
+
+    @property
+    def retention(self) -> Retention:
+        """What can be pruned, in this transaction."""
         ...
 
     async def commit(self) -> None:

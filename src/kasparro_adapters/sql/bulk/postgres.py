@@ -47,7 +47,8 @@ def _list(items: Iterable[str]) -> str:
 
 
 _PIN = "SELECT " + _list(f"set_config('enable_{way}', 'off', true)" for way in ("hashjoin", "mergejoin", "seqscan"))
-_CLAIM = "UPDATE change_counter SET last_seq = last_seq + $1 RETURNING last_seq"
+_LAST = "SELECT last_seq FROM change_counter WHERE counter_id = 1"
+_CLAIM = "UPDATE change_counter SET last_seq = last_seq + $1 WHERE counter_id = 1 RETURNING last_seq"
 _DIFFERING = """
     SELECT s.position, r.record_id, r.content_hash, r.occurred_at, r.updated_at, r.raw_id, r.raw_index
     FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS s(key, content_hash, position)
@@ -98,7 +99,7 @@ class PostgresBulk:
     async def mark(self) -> int:
         """The last change_seq; also pins the plans of this transaction."""
         await self._session.driver_sql(_PIN)
-        return int((await self._session.driver_sql("SELECT last_seq FROM change_counter")).scalar_one())
+        return int((await self._session.driver_sql(_LAST)).scalar_one())
 
     async def claim(self, count: int) -> int:
         """Take numbers; the row stays locked until the end, so nobody commits numbers out of order."""

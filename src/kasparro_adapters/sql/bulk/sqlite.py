@@ -63,7 +63,8 @@ _KNOWN = (
     f" UNION SELECT {_VERSION} FROM s CROSS JOIN record_versions AS v"
     " ON v.record_id = s.record_id AND v.observed_at = s.observed_at AND v.raw_index = s.raw_index"
 )
-_CLAIM = "UPDATE change_counter SET last_seq = last_seq + ? RETURNING last_seq"
+_LAST = "SELECT last_seq FROM change_counter WHERE counter_id = 1"
+_CLAIM = "UPDATE change_counter SET last_seq = last_seq + ? WHERE counter_id = 1 RETURNING last_seq"
 
 
 class SqliteBulk:
@@ -74,7 +75,7 @@ class SqliteBulk:
 
     async def mark(self) -> int:
         """The last change_seq."""
-        return int((await self._session.driver_sql("SELECT last_seq FROM change_counter")).scalar_one())
+        return int((await self._session.driver_sql(_LAST)).scalar_one())
 
     async def claim(self, count: int) -> int:
         """Take numbers; the write lock keeps everybody else away."""
