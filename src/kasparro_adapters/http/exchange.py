@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
+from collections import Counter
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass, field
 from typing import BinaryIO
@@ -30,10 +31,11 @@ _SLACK = 64 * 1024  # a compressed body may be a little longer than what it unpa
 
 @dataclass(slots=True)
 class Tally:
-    """What a fetch has cost so far, over all its attempts. `waited` is time spent on the rate budget, in seconds."""
+    """What a fetch has cost so far, over all its attempts. `retries` are counted by reason; `waited` is time spent on
+    the rate budget, in seconds."""
 
     requests: int = 0
-    retries: int = 0
+    retries: Counter[str] = field(default_factory=Counter)
     throttled: int = 0
     wire_bytes: int = 0
     waited: float = 0.0

@@ -23,6 +23,12 @@ def failure(source: str, fault: Fault, message: str, hint: str | None = None) ->
     return kind(message, source=source, code=str(fault), hint=hint)
 
 
+def retry_reason(error: TransientSourceError) -> str:
+    """Why a request is tried again, in a word: "429", "5xx", or the fault ("timeout", "connection" ...)."""
+    status = error.code.removeprefix("http_")
+    return "5xx" if status != error.code and status[0] == "5" else status
+
+
 @contextmanager
 def translated(source: str, shown: str, timeout: float) -> Iterator[None]:
     """Runs one request to `shown` (an address without secrets); whatever aiohttp raises leaves as a SourceError.

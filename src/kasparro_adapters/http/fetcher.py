@@ -13,6 +13,7 @@ from typing import BinaryIO, Self
 import aiohttp
 
 from kasparro_adapters.http.exchange import Exchange, Hop, Tally
+from kasparro_adapters.http.faults import retry_reason
 from kasparro_adapters.http.guard import guarded_socket
 from kasparro_adapters.http.limiter import RateLimiter
 from kasparro_adapters.http.messages import answer_message
@@ -91,8 +92,8 @@ class AiohttpFetcher:
                 if isinstance(step, GiveUp):
                     raise _given_up(error, step) from error
                 log.info("%s: %s Next attempt in %.1f s.", request.source, error.message, step.seconds)
+                tally.retries[retry_reason(error)] += 1
             attempt += 1
-            tally.retries += 1
             await self._clock.sleep(step.seconds)
 
     async def _attempt(self, request: FetchRequest, tally: Tally, spent: float, sink: BinaryIO | None) -> FetchResponse:
@@ -128,8 +129,9 @@ class AiohttpFetcher:
             status=status,
             bytes_fetched=tally.wire_bytes,
             requests=tally.requests,
-            retries=tally.retries,
+            retries=tally.retries.total(),
             throttled=tally.throttled,
+            retry_reasons=dict(tally.retries),
         )
 
     def _refusal(self, exchange: Exchange, hop: Hop) -> SourceError:

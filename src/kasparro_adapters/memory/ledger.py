@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
-from itertools import islice
+from itertools import groupby, islice
 from operator import attrgetter
 
+from kasparro_adapters.memory.service import MemoryTotals
 from kasparro_adapters.memory.tables import PayloadRow, ReadRow, Transaction
 from kasparro_core.errors import ConflictError
 from kasparro_core.model import (
     BatchRead,
     Counters,
+    LatestRuns,
     PackedPayload,
     RawPayload,
     Run,
@@ -22,6 +25,9 @@ from kasparro_core.model import (
     Trigger,
     unpack,
 )
+from kasparro_core.model.totals import amounts_of_run
+
+_source = attrgetter("source")
 
 
 class MemoryRaw:
@@ -56,6 +62,7 @@ class MemoryRuns:
 
     def __init__(self, transaction: Transaction) -> None:
         self._tx = transaction
+        self._totals = MemoryTotals(transaction)
 
     async def start(self, source: str, trigger: Trigger, started_at: datetime, /, *, resumes: int | None = None) -> Run:
         """Add a running run."""
@@ -88,7 +95,7 @@ class MemoryRuns:
         error_code: str | None = None,
         error: str | None = None,
     ) -> Run:
-        """Give a running run its final state."""
+        """Give a running run its final state, and add it to the totals."""
         run = replace(
             self._running(run_id),
             status=status,
@@ -97,6 +104,7 @@ class MemoryRuns:
             error=error,
         )
         self._tx.runs.put(run_id, run)
+        await self._totals.add(run.source, amounts_of_run(run))
         return run
 
     async def get(self, run_id: int, /) -> Run | None:
@@ -117,9 +125,16 @@ class MemoryRuns:
         runs = [
             run
             for run in self._tx.runs.rows()
-            if query.source in (None, run.source) and query.status in (None, run.status)
+            if query.source in (None, run.source)
+            and query.status in (None, run.status)
+            and (query.before is None or run.run_id < query.before)
         ]
         return sorted(runs, key=attrgetter("run_id"), reverse=True)[: query.limit]
+
+    async def latest(self, source: str | None = None, /) -> Sequence[LatestRuns]:
+        """The newest runs by source."""
+        runs = sorted((run for run in self._tx.runs.rows() if source in (None, run.source)), key=_source)
+        return [LatestRuns.among(of_source) for _, of_source in groupby(runs, key=_source)]
 
     def _running(self, run_id: int) -> Run:
         run = self._tx.runs.get(run_id)

@@ -8,9 +8,11 @@ from dataclasses import replace
 from datetime import UTC, datetime
 from operator import attrgetter
 
+from kasparro_adapters.memory.service import MemoryTotals
 from kasparro_adapters.memory.tables import Transaction
 from kasparro_core.model import Rejection, RejectionQuery, RejectionState, StoredRejection
 from kasparro_core.model.rejection import stored_key, stored_path
+from kasparro_core.model.totals import amounts_of_rejections
 from kasparro_core.normalize.canonical import canonical_json
 
 
@@ -19,6 +21,7 @@ class MemoryRejections:
 
     def __init__(self, transaction: Transaction) -> None:
         self._tx = transaction
+        self._totals = MemoryTotals(transaction)
 
     async def add(
         self,
@@ -32,7 +35,8 @@ class MemoryRejections:
         *,
         again: bool = True,
     ) -> None:
-        """Keep them; with `again`, one that is known grows `times`, and opens again if it was resolved."""
+        """Keep them; with `again`, all are counted, and one that is known grows `times`, and opens again if it was
+        resolved."""
         for rejection in rejections:
             payload = canonical_json(rejection.payload)
             digest = hashlib.sha256(payload.encode()).hexdigest()
@@ -47,6 +51,8 @@ class MemoryRejections:
             stored = _first(rejection_id, source, partition, run_id, raw_id, rejection, payload, at.astimezone(UTC))
             self._tx.rejections.put(rejection_id, stored)
             self._index(stored)
+        if again:
+            await self._totals.add(source, amounts_of_rejections(rejections))
 
     async def resolve(self, source: str, keys: Sequence[str], /) -> int:
         """Mark open rejections with one of these record keys as resolved."""
@@ -122,4 +128,5 @@ def _matches(row: StoredRejection, query: RejectionQuery) -> bool:
         and query.state in (None, row.state)
         and query.stage in (None, row.stage)
         and query.code in (None, row.code)
+        and (query.before is None or row.rejection_id < query.before)
     )

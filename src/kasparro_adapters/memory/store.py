@@ -7,11 +7,14 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
+from kasparro_adapters.memory.findings import MemoryEntities, MemoryFindings
 from kasparro_adapters.memory.leases import MemoryLeases
 from kasparro_adapters.memory.ledger import MemoryRaw, MemoryRuns
 from kasparro_adapters.memory.positions import MemoryCheckpoints, MemoryPartitions, MemoryValidators
 from kasparro_adapters.memory.records import MemoryRecords
 from kasparro_adapters.memory.rejections import MemoryRejections
+from kasparro_adapters.memory.schedules import MemorySchedules
+from kasparro_adapters.memory.service import MemoryAnswers, MemoryEvents, MemoryKeys, MemoryTotals
 from kasparro_adapters.memory.tables import State, Transaction
 from kasparro_core.errors import PermanentStorageError
 
@@ -31,6 +34,13 @@ class MemoryUnitOfWork:
         self.rejections = MemoryRejections(transaction)
         self.validators = MemoryValidators(transaction)
         self.leases = MemoryLeases(transaction, now)
+        self.totals = MemoryTotals(transaction)
+        self.events = MemoryEvents(transaction)
+        self.keys = MemoryKeys(transaction)
+        self.schedules = MemorySchedules(transaction, now)
+        self.answers = MemoryAnswers(transaction)
+        self.entities = MemoryEntities(transaction)
+        self.findings = MemoryFindings(transaction)
         self._tx = transaction
         self._committed = False
 
@@ -45,7 +55,7 @@ class MemoryUnitOfWork:
 class MemoryStore:
     """The Store in memory. One writer at a time; readers see the last committed state; nothing outlives the process.
 
-    `now` is the clock by which leases expire. Serves the tasks of one event loop.
+    `now` is the clock by which leases expire and schedules fall due. Serves the tasks of one event loop.
     """
 
     def __init__(self, now: Callable[[], datetime] = lambda: datetime.now(UTC)) -> None:

@@ -1,7 +1,7 @@
 """The state of a memory store, and the transactions over it.
 
 A transaction reads the committed rows through its own changes and lays them over the committed ones when it is applied:
-commit and rollback cost what was changed, not what is stored. Nothing is ever deleted, so there are no tombstones.
+commit and rollback cost what was changed, not what is stored.
 """
 
 from __future__ import annotations
@@ -11,17 +11,25 @@ from datetime import datetime
 from typing import Generic, NamedTuple, TypeVar
 
 from kasparro_core.model import (
+    ApiKey,
     BatchRead,
     Checkpoint,
     Counters,
+    Event,
+    GivenAnswer,
     Lease,
+    Metric,
     PackedPayload,
     PartitionState,
     Record,
     Run,
+    ScheduleState,
+    Slot,
     StoredRejection,
+    Total,
     Validator,
 )
+from kasparro_core.model.finding import Anomaly, DriftEvent, Entity, EntityLink
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -47,6 +55,7 @@ class RecordRow(NamedTuple):
     first_seen_at: datetime
     revision: int
     change_seq: int
+    gone_at: datetime | None = None
 
 
 class PayloadRow(NamedTuple):
@@ -83,42 +92,70 @@ class State:
     rejection_ids: dict[tuple[str, ...], int] = field(default_factory=dict)
     rejections_by_key: dict[tuple[str, str], tuple[int, ...]] = field(default_factory=dict)
     leases: dict[tuple[str, str], Lease] = field(default_factory=dict)
+    totals: dict[tuple[str, Metric, str], Total] = field(default_factory=dict)
+    events: dict[int, Event] = field(default_factory=dict)
+    keys: dict[str, ApiKey] = field(default_factory=dict)
+    schedules: dict[str, ScheduleState] = field(default_factory=dict)
+    slots: dict[tuple[str, datetime], Slot] = field(default_factory=dict)
+    answers: dict[str, GivenAnswer] = field(default_factory=dict)
+    entities: dict[int, Entity] = field(default_factory=dict)
+    links: dict[tuple[str, str], EntityLink] = field(default_factory=dict)
+    drift_events: dict[int, DriftEvent] = field(default_factory=dict)
+    anomalies: dict[int, Anomaly] = field(default_factory=dict)
     sequences: dict[str, int] = field(default_factory=dict)
 
 
 class Draft(Generic[K, V]):
-    """One table as a transaction sees it: the committed rows below its own changes."""
+    """One table as a transaction sees it: the committed rows below its own changes, without those it has deleted."""
 
-    __slots__ = ("_changes", "_committed", "_writable")
+    __slots__ = ("_changes", "_committed", "_gone", "_writable")
 
     def __init__(self, committed: dict[K, V], *, writable: bool) -> None:
         self._committed = committed
         self._changes: dict[K, V] = {}
+        self._gone: set[K] = set()
         self._writable = writable
 
     def get(self, key: K) -> V | None:
         """The row, or None."""
         row = self._changes.get(key)
-        return self._committed.get(key) if row is None else row
+        if row is None and key not in self._gone:
+            row = self._committed.get(key)
+        return row
 
     def put(self, key: K, row: V) -> None:
         """Insert or replace. Raises RuntimeError in a transaction that only reads or has ended."""
-        if not self._writable:
-            raise RuntimeError("this unit of work cannot write: it was begun with write=False, or has ended")
+        self._refuse_unless_writable()
         self._changes[key] = row
+
+    def delete(self, key: K) -> None:
+        """Remove the row if there is one. Raises RuntimeError as `put` does."""
+        self._refuse_unless_writable()
+        self._changes.pop(key, None)
+        self._gone.add(key)
 
     def rows(self) -> list[V]:
         """All rows in the order of their first insertion."""
-        return list({**self._committed, **self._changes}.values())
+        if not self._gone:
+            return list({**self._committed, **self._changes}.values())
+        left = {key: row for key, row in self._committed.items() if key not in self._gone}
+        return list({**left, **self._changes}.values())
 
     def apply(self) -> None:
-        """Lay the changes over the committed rows."""
+        """Take the deleted rows out of the committed ones and lay the changes over the others."""
+        for key in self._gone:
+            self._committed.pop(key, None)
         self._committed.update(self._changes)
 
     def end(self) -> None:
         """Forget the changes and refuse further ones."""
         self._changes = {}
+        self._gone = set()
         self._writable = False
+
+    def _refuse_unless_writable(self) -> None:
+        if not self._writable:
+            raise RuntimeError("this unit of work cannot write: it was begun with write=False, or has ended")
 
 
 class Transaction:
@@ -140,6 +177,16 @@ class Transaction:
         self.rejection_ids = Draft(state.rejection_ids, writable=writable)
         self.rejections_by_key = Draft(state.rejections_by_key, writable=writable)
         self.leases = Draft(state.leases, writable=writable)
+        self.totals = Draft(state.totals, writable=writable)
+        self.events = Draft(state.events, writable=writable)
+        self.keys = Draft(state.keys, writable=writable)
+        self.schedules = Draft(state.schedules, writable=writable)
+        self.slots = Draft(state.slots, writable=writable)
+        self.answers = Draft(state.answers, writable=writable)
+        self.entities = Draft(state.entities, writable=writable)
+        self.links = Draft(state.links, writable=writable)
+        self.drift_events = Draft(state.drift_events, writable=writable)
+        self.anomalies = Draft(state.anomalies, writable=writable)
         self.sequences = Draft(state.sequences, writable=writable)
 
     def last(self, sequence: str) -> int:

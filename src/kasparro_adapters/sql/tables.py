@@ -72,6 +72,7 @@ records = Table(
     Index(None, "occurred_at", "record_id"),
     Index(None, "symbol", "record_id"),
     Index(None, "source", "record_id"),
+    Index(None, "kind", "record_id"),
     Index(None, "change_seq"),
     sqlite_autoincrement=True,
 )
@@ -88,6 +89,7 @@ record_versions = Table(
     Column("observed_at", Instant, nullable=False),
     UniqueConstraint("record_id", "observed_at", "raw_id", "raw_index"),
     Index(None, "record_id", "content_hash"),
+    Index(None, "observed_at", "version_id"),
     sqlite_autoincrement=True,
 )
 
@@ -132,8 +134,17 @@ run_batches = Table(
     Column("observed_at", Instant, nullable=False),
     Column("counters", SearchableJson, nullable=False),
     UniqueConstraint("run_id", "partition", "seq"),
-    Index(None, "raw_id"),
+    Index(None, "raw_id", "read_id"),
     sqlite_autoincrement=True,
+)
+WITH_PAYLOAD = run_batches.c.raw_id.is_not(None)
+
+Index(  # what pruning asks for: the oldest reads whose payload is still there
+    "ix_run_batches_with_payload",
+    run_batches.c.observed_at,
+    run_batches.c.read_id,
+    sqlite_where=WITH_PAYLOAD,
+    postgresql_where=WITH_PAYLOAD,
 )
 
 COUNTERS = (
@@ -163,7 +174,9 @@ runs = Table(
     Column("error", Words),
     Column("resumes", BigId),
     Index(None, "source", "run_id"),
+    Index(None, "source", "status", "run_id"),  # the newest run of each status
     Index(None, "status", "run_id"),
+    Index(None, "finished_at", "run_id"),
     sqlite_autoincrement=True,
 )
 
@@ -221,6 +234,26 @@ Index(
     rejections.c.key,
     sqlite_where=OPEN_WITH_KEY,
     postgresql_where=OPEN_WITH_KEY,
+)
+
+OPEN_WITH_PAYLOAD = (rejections.c.state == literal_column("'open'")) & rejections.c.raw_id.is_not(None)
+"""The rejections that keep their payload from being pruned."""
+
+CLOSED = rejections.c.state != literal_column("'open'")
+"""The rejections that can be pruned."""
+
+Index(
+    "ix_rejections_open_payload",
+    rejections.c.raw_id,
+    sqlite_where=OPEN_WITH_PAYLOAD,
+    postgresql_where=OPEN_WITH_PAYLOAD,
+)
+Index(
+    "ix_rejections_closed",
+    rejections.c.first_seen_at,
+    rejections.c.rejection_id,
+    sqlite_where=CLOSED,
+    postgresql_where=CLOSED,
 )
 
 http_validators = Table(
@@ -325,6 +358,7 @@ outbox = Table(
     Column("run_id", BigId),
     Column("at", Instant, nullable=False),
     Column("data", SearchableJson, nullable=False),
+    Index(None, "at"),
 )
 """Events. Their ids come from a row of `change_counter`, whose lock makes their order that of the commits."""
 
@@ -368,6 +402,7 @@ schedule_slots = Table(
     Column("state", Name, nullable=False),
     Column("run_id", BigId),
     Column("folded", Integer, nullable=False),
+    Index(None, "slot_at"),
 )
 
 leases = Table(

@@ -3,13 +3,20 @@
 from __future__ import annotations
 
 from kasparro_adapters.sql.database import Database
+from kasparro_adapters.sql.repositories.answers import SqlAnswers
 from kasparro_adapters.sql.repositories.checkpoints import SqlCheckpoints
+from kasparro_adapters.sql.repositories.entities import SqlEntities
+from kasparro_adapters.sql.repositories.events import SqlEvents
+from kasparro_adapters.sql.repositories.findings import SqlFindings
+from kasparro_adapters.sql.repositories.keys import SqlKeys
 from kasparro_adapters.sql.repositories.leases import SqlLeases
 from kasparro_adapters.sql.repositories.partitions import SqlPartitions
 from kasparro_adapters.sql.repositories.raw import SqlRaw
 from kasparro_adapters.sql.repositories.records import SqlRecords
 from kasparro_adapters.sql.repositories.rejections import SqlRejections
 from kasparro_adapters.sql.repositories.runs import SqlRuns
+from kasparro_adapters.sql.repositories.schedules import SqlSchedules
+from kasparro_adapters.sql.repositories.totals import SqlTotals
 from kasparro_adapters.sql.repositories.validators import SqlValidators
 from kasparro_adapters.sql.session import Session
 
@@ -27,6 +34,13 @@ class SqlUnitOfWork:
         self.rejections = SqlRejections(session, database)
         self.validators = SqlValidators(session, database)
         self.leases = SqlLeases(session, database)
+        self.totals = SqlTotals(session, database)
+        self.events = SqlEvents(session, database)
+        self.keys = SqlKeys(session, database)
+        self.schedules = SqlSchedules(session, database)
+        self.answers = SqlAnswers(session, database)
+        self.entities = SqlEntities(session, database)
+        self.findings = SqlFindings(session, database)
 
     async def commit(self) -> None:
         """Make it all visible and durable, at once."""

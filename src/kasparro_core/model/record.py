@@ -141,6 +141,18 @@ class Order:
     field: SortField = SortField.RECORD_ID
     descending: bool = True
 
+    def place_of(self, stored: StoredRecord) -> Place:
+        """Where a record is in this order: what to continue behind."""
+        match self.field:
+            case SortField.RECORD_ID:
+                return Place(stored.record_id)
+            case SortField.UPDATED_AT:
+                return Place(stored.record_id, stored.updated_at)
+            case SortField.OCCURRED_AT:
+                return Place(stored.record_id, stored.record.occurred_at)
+            case SortField.VALUE:
+                return Place(stored.record_id, stored.record.value)
+
 
 NEWEST_FIRST = Order()
 """record_id descending: the one order that promises each row once while rows change."""

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from operator import attrgetter
 from typing import NamedTuple
 
 
@@ -17,6 +19,10 @@ class RunStatus(StrEnum):
     DEGRADED = "degraded"
     FAILED = "failed"
     INTERRUPTED = "interrupted"
+
+
+SUCCESSES = frozenset({RunStatus.SUCCEEDED, RunStatus.UNCHANGED, RunStatus.DEGRADED})
+FAILURES = frozenset({RunStatus.FAILED, RunStatus.INTERRUPTED})
 
 
 class Trigger(StrEnum):
@@ -88,3 +94,11 @@ class LatestRuns:
     last: Run
     success: Run | None = None
     failure: Run | None = None
+
+    @classmethod
+    def among(cls, runs: Iterable[Run]) -> LatestRuns:
+        """Of runs of one source, at least one: the newest of each status, or more."""
+        *_, last = ordered = sorted(runs, key=attrgetter("run_id"))
+        success = [run for run in ordered if run.status in SUCCESSES]
+        failure = [run for run in ordered if run.status in FAILURES]
+        return cls(last.source, last, success[-1] if success else None, failure[-1] if failure else None)

@@ -163,10 +163,19 @@ class Prunable(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Bound:
-    """How much to keep: what is not older than `before`, or the newest up to `max_bytes`. One of the two is given."""
+    """How much to keep. Exactly one is given; anything else is a ValueError.
+
+    `before`: what is not older than this instant. `max_bytes`: the newest up to so many bytes. `through`: what is newer
+    than the row with this instant and id; it is what a store makes of `max_bytes`.
+    """
 
     before: datetime | None = None
     max_bytes: int | None = None
+    through: tuple[datetime, int | str] | None = None
+
+    def __post_init__(self) -> None:
+        if sum(given is not None for given in (self.before, self.max_bytes, self.through)) != 1:
+            raise ValueError(f"exactly one of before, max_bytes and through is given to a bound, not {self}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -85,8 +85,12 @@ class ScheduleStore(Protocol):
         """The schedules whose next_at has come, paused ones left out, the longest waiting first."""
         ...
 
+    async def add(self, state: ScheduleState, /) -> bool:
+        """Add a schedule. False when the source has one already, which stays as it is."""
+        ...
+
     async def put(self, state: ScheduleState, /) -> None:
-        """Add a schedule, or give it another spec, slot_at and next_at. Whether it is paused stays as it is stored."""
+        """Give a schedule another spec, slot_at and next_at. Whether it is paused stays as it is stored."""
         ...
 
     async def advance(self, seen: ScheduleState, /, *, slot_at: datetime | None, next_at: datetime | None) -> None:
@@ -159,10 +163,19 @@ class Retention(Protocol):
     - resolved_rejections: those that are resolved or dropped, by first_seen_at.
     - records: by updated_at, with their versions. Only when asked.
     - events, answers, slots: by their instant; the newest slot of a source stays.
+
+    Sizes are about the bytes of text and payloads; those of raw are exactly the packed payloads'. What is kept because
+    it is needed counts towards `max_bytes`, in its place by age.
     """
 
+    async def settle(self, what: Prunable, bound: Bound, /) -> Bound:
+        """The bound, with `max_bytes` replaced by what it means now. That takes a look at every row: done once before
+        many calls of `prune`, which does it each time otherwise."""
+        ...
+
     async def prune(self, what: Prunable, bound: Bound, /, *, limit: int = 1000) -> Pruned:
-        """Delete up to `limit` of the oldest rows outside the bound. Fewer than `limit` gone: nothing is left to do."""
+        """Delete up to `limit` of the oldest rows outside the bound. Fewer than `limit` gone: nothing is left to do,
+        but for what another transaction is busy with."""
         ...
 
     async def prunable(self, what: Prunable, bound: Bound, /) -> Pruned:

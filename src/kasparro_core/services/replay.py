@@ -11,8 +11,10 @@ from kasparro_core.errors import ConflictError, KasparroError, PermanentSourceEr
 from kasparro_core.model import BatchRead, Counters, Observation, Run, RunStatus, StoredRaw, Trigger
 from kasparro_core.normalize.compiler import CompiledMapping, compile_mapping
 from kasparro_core.ports import Clock, Decoder, Observer, ProcessHandle, Store, UnitOfWork
+from kasparro_core.services.claims import Claim, Claims
+from kasparro_core.services.events import batch_committed, run_finished
 from kasparro_core.services.jobs import SourceJob
-from kasparro_core.services.lease import Claim, Claims, LeaseKeeper
+from kasparro_core.services.lease import LeaseKeeper
 from kasparro_core.services.outcome import STOPPED, Verdict, verdict
 from kasparro_core.services.prepare import Slice, prepare_items
 from kasparro_core.services.run import LEASE_TTL
@@ -55,7 +57,7 @@ class Replayer:
         if claim is None:  # unreachable with wait=True, which only ever returns a claim
             raise ConflictError(f"source {job.name!r} could not be claimed")
         keeper = self._claims.keeper(claim)
-        replaying = _Replay(self._store, self._decoders, job, claim.run, keeper, self._observer)
+        replaying = _Replay(self._store, self._clock, self._decoders, job, claim.run, keeper, self._observer)
         try:
             self._claims.announce(claim)
             async with keeper.beating():
@@ -75,7 +77,7 @@ class Replayer:
 
     async def _rehearse(self, job: SourceJob) -> Run:
         run = Run(0, job.name, Trigger.REPLAY, RunStatus.RUNNING, self._clock.now())
-        rehearsal = _Replay(self._store, self._decoders, job, run, None, self._observer)
+        rehearsal = _Replay(self._store, self._clock, self._decoders, job, run, None, self._observer)
         await rehearsal.all()
         end = _judged(job, rehearsal.counters)
         return replace(
@@ -94,6 +96,7 @@ class Replayer:
                 claim.run.run_id, end.status, self._clock.now(), error_code=end.error_code, error=end.error
             )
             await work.leases.release(lease)
+            await work.events.append(run_finished(run))
             await work.commit()
         self._observer.run_finished(run)
         return run
@@ -116,6 +119,7 @@ class _Replay:
     def __init__(
         self,
         store: Store,
+        clock: Clock,
         decoders: Mapping[str, Decoder],
         job: SourceJob,
         run: Run,
@@ -123,6 +127,7 @@ class _Replay:
         observer: Observer,
     ) -> None:
         self._store = store
+        self._clock = clock
         self._decoders = decoders
         self._job = job
         self._mapping: CompiledMapping = compile_mapping(job.mapping)
@@ -173,6 +178,7 @@ class _Replay:
             renewed = await self._lease.renew_in(work)
             delta = await self._write_items(work, self._run.run_id, read, part)
             await work.runs.add(self._run.run_id, delta)
+            await work.events.append(batch_committed(self._run, read.partition, delta, self._clock.now()))
             await work.commit()
         self._lease.renewed(renewed)
         return delta

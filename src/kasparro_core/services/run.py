@@ -7,19 +7,24 @@ running ─▶ interrupted                                   cancelled here, or 
 from __future__ import annotations
 
 import asyncio
+from collections import Counter
 from collections.abc import Iterator, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from kasparro_core.errors import ConflictError, KasparroError, SourceError, StorageError
 from kasparro_core.model import Counters, PartitionState, Run, RunStatus, Trigger
 from kasparro_core.normalize.compiler import compile_mapping
 from kasparro_core.ports import Clock, Decoder, Observer, ProcessHandle, Store
+from kasparro_core.services.claims import Claim, Claims
+from kasparro_core.services.events import run_finished
 from kasparro_core.services.ingest import Ingest
 from kasparro_core.services.jobs import SourceJob
-from kasparro_core.services.lease import Claim, Claims, LeaseKeeper
+from kasparro_core.services.lease import LeaseKeeper
 from kasparro_core.services.outcome import STOPPED, Verdict, verdict
 from kasparro_core.services.partition_names import check_name, is_fit
 from kasparro_core.services.steps import retried, unbroken
+from kasparro_core.services.totals import retries
 
 LEASE_TTL = 60.0
 """Seconds after which a lease that nobody renews may be taken from an owner that cannot be judged."""
@@ -33,6 +38,7 @@ class _Progress:
     completed: set[str] = field(default_factory=set)
     failures: dict[str, KasparroError] = field(default_factory=dict)
     cost: Counters = Counters()
+    reasons: Counter[str] = field(default_factory=Counter)
 
     def failed(self, partition: str, error: SourceError) -> None:
         """Note a failure, and what the requests behind it cost although they brought nothing."""
@@ -45,10 +51,12 @@ class _Progress:
                 throttled=fetch.throttled,
             )
             self.cost = self.cost.plus(spent)
+            self.reasons.update(fetch.retry_reasons)
 
 
 class Runner:
-    """Runs sources for one process. Safe for many runs at once."""
+    """Runs sources for one process. Safe for many runs at once, of which `at_once` read and write at any moment; the
+    others hold their sources and wait."""
 
     def __init__(
         self,
@@ -59,12 +67,14 @@ class Runner:
         observer: Observer,
         *,
         lease_ttl: float = LEASE_TTL,
+        at_once: int | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._decoders = decoders
         self._observer = observer
-        self._claims = Claims(store, handle, clock, observer, lease_ttl)
+        self._places = nullcontext() if at_once is None else asyncio.Semaphore(at_once)
+        self.claims = Claims(store, handle, clock, observer, lease_ttl)
 
     async def run(
         self, job: SourceJob, *, trigger: Trigger = Trigger.CLI, full: bool = False, wait: bool = True
@@ -74,16 +84,16 @@ class Runner:
         A failing source is told in the run (status, error_code, error), not raised. Raises StorageError when the
         database fails, and what is not a KasparroError (a bug) after the run is marked failed.
         """
-        claim = await self._claims.claim(job.name, trigger, wait=wait)
+        claim = await self.claims.claim(job.name, trigger, wait=wait)
         return None if claim is None else await self.carry_out(job, claim, full=full)
 
     async def carry_out(self, job: SourceJob, claim: Claim, *, full: bool = False) -> Run:
         """Do a run that has been claimed, and end it whatever happens."""
-        keeper = self._claims.keeper(claim)
+        keeper = self.claims.keeper(claim)
         run, progress = claim.run, _Progress()
         try:
-            self._claims.announce(claim)
-            async with keeper.beating():
+            self.claims.announce(claim)
+            async with keeper.beating(), self._places:
                 await self._ingest(job, run, keeper, progress, full=full)
             return await retried(self._clock, lambda: self._finish(job, run, keeper, progress))
         except asyncio.CancelledError:
@@ -152,11 +162,13 @@ class Runner:
                     await work.partitions.save(state)
                 if progress.cost != Counters():
                     await work.runs.add(run.run_id, progress.cost)
+                    await work.totals.add(job.name, retries(progress.reasons))
                 end = stopped or self._verdict(job, progress, await work.runs.get(run.run_id) or run)
                 finished = await work.runs.finish(
                     run.run_id, end.status, self._clock.now(), error_code=end.error_code, error=end.error
                 )
                 await work.leases.release(lease)
+                await work.events.append(run_finished(finished))
                 await work.commit()
         except ConflictError:
             return await self._lost(run)

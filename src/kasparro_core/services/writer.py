@@ -16,11 +16,13 @@ from kasparro_core.model import (
     Validator,
 )
 from kasparro_core.ports import Clock, Observer, Store, UnitOfWork
+from kasparro_core.services.events import batch_committed
 from kasparro_core.services.jobs import SourceJob
 from kasparro_core.services.lease import LeaseKeeper
 from kasparro_core.services.position import SlicePosition
 from kasparro_core.services.prepare import PreparedBatch, Slice
 from kasparro_core.services.steps import retried
+from kasparro_core.services.totals import retries
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +134,10 @@ class PartitionWriter:
                 run_id=self._run.run_id,
                 at=place.fetch.observed_at,
             )
+            if cost is not None and cost.retry_reasons:
+                await work.totals.add(self._job.name, retries(cost.retry_reasons))
             self._in_doubt = (place, cursor, delta)
+            await work.events.append(batch_committed(self._run, self._partition, delta, self._clock.now()))
             await work.commit()
         self._lease.renewed(renewed)
         return place, cursor, delta

@@ -13,8 +13,8 @@ from kasparro_adapters.memory import MemoryHandle, MemoryOwners, MemoryStore
 from kasparro_core.errors import PermanentSourceError, PermanentStorageError, TransientStorageError
 from kasparro_core.model import PartitionState, RecordQuery, Run, RunQuery, RunStatus, Trigger
 from kasparro_core.normalize.mapping import RecordMapping
+from kasparro_core.services.claims import Claims
 from kasparro_core.services.jobs import SourceJob
-from kasparro_core.services.lease import Claims
 from kasparro_core.services.replay import Replayer
 from kasparro_core.services.run import Runner
 

@@ -11,11 +11,13 @@ from typing import Any
 from sqlalchemy import Row, case, exists, select, update
 
 from kasparro_adapters.sql.database import Database
+from kasparro_adapters.sql.repositories.totals import SqlTotals
 from kasparro_adapters.sql.session import Session
 from kasparro_adapters.sql.tables import OPEN_WITH_KEY, rejections
 from kasparro_adapters.sql.types import storable
 from kasparro_core.model import Rejection, RejectionQuery, RejectionState, StoredRejection
 from kasparro_core.model.rejection import stored_key, stored_path
+from kasparro_core.model.totals import amounts_of_rejections
 from kasparro_core.normalize.canonical import canonical_json
 
 _COLUMNS = tuple(column for column in rejections.c if column.name != "payload_hash")
@@ -29,6 +31,7 @@ class SqlRejections:
     def __init__(self, session: Session, database: Database) -> None:
         self._session = session
         self._database = database
+        self._totals = SqlTotals(session, database)
 
     async def add(
         self,
@@ -42,7 +45,7 @@ class SqlRejections:
         *,
         again: bool = True,
     ) -> None:
-        """Insert each, or let the known one grow (leave it, without `again`)."""
+        """Insert each, or let the known one grow, and count them (leave it, and count nothing, without `again`)."""
         if not refused:
             return
         insert = self._database.insert(rejections)
@@ -56,6 +59,8 @@ class SqlRejections:
             statement = insert.on_conflict_do_nothing(index_elements=_IDENTITY)
         common = {"source": source, "partition": partition, "run_id": run_id, "raw_id": raw_id, "first_seen_at": at}
         await self._session.run(statement, [{**common, **_values(rejection)} for rejection in refused])
+        if again:
+            await self._totals.add(source, amounts_of_rejections(refused))
 
     async def resolve(self, source: str, keys: Sequence[str], /) -> int:
         """One cheap look where nothing is open, one UPDATE where something is."""
@@ -78,6 +83,8 @@ class SqlRejections:
             wanted = getattr(query, name)
             if wanted is not None:
                 statement = statement.where(rejections.c[name] == str(wanted))
+        if query.before is not None:
+            statement = statement.where(rejections.c.rejection_id < query.before)
         return [_stored(row) for row in await self._session.all(statement)]
 
 

@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from itertools import groupby
+from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import CTE, ColumnElement, Executable, Row, func, literal, select, update
 
 from kasparro_adapters.sql.database import Database
+from kasparro_adapters.sql.repositories.totals import SqlTotals
 from kasparro_adapters.sql.session import Session
 from kasparro_adapters.sql.tables import COUNTERS, run_batches, runs
 from kasparro_core.errors import ConflictError
-from kasparro_core.model import BatchRead, Counters, Run, RunQuery, RunStatus, Trigger
+from kasparro_core.model import BatchRead, Counters, LatestRuns, Run, RunQuery, RunStatus, Trigger
+from kasparro_core.model.totals import amounts_of_run
 
 
 class SqlRuns:
@@ -22,6 +26,7 @@ class SqlRuns:
     def __init__(self, session: Session, database: Database) -> None:
         self._session = session
         self._database = database
+        self._totals = SqlTotals(session, database)
 
     async def start(self, source: str, trigger: Trigger, started_at: datetime, /, *, resumes: int | None = None) -> Run:
         """Add a running run."""
@@ -74,11 +79,13 @@ class SqlRuns:
         error_code: str | None = None,
         error: str | None = None,
     ) -> Run:
-        """Give a running run its final state."""
-        return await self._change(
+        """Give a running run its final state, and add it to the totals."""
+        run = await self._change(
             run_id,
             {"status": str(status), "finished_at": finished_at, "error_code": error_code, "error": error},
         )
+        await self._totals.add(run.source, amounts_of_run(run))
+        return run
 
     async def get(self, run_id: int, /) -> Run | None:
         """One run, or None."""
@@ -92,7 +99,16 @@ class SqlRuns:
             statement = statement.where(runs.c.source == query.source)
         if query.status is not None:
             statement = statement.where(runs.c.status == str(query.status))
+        if query.before is not None:
+            statement = statement.where(runs.c.run_id < query.before)
         return [_run(row) for row in await self._session.all(statement)]
+
+    async def latest(self, source: str | None = None, /) -> Sequence[LatestRuns]:
+        """A few index look-ups per source, however many runs there are."""
+        ids = {run_id for row in await self._session.all(_newest(source)) for run_id in row if run_id is not None}
+        wanted = select(runs).where(runs.c.run_id.in_(ids)).order_by(runs.c.source)
+        rows = [_run(row) for row in await self._session.all(wanted)]
+        return [LatestRuns.among(of_source) for _, of_source in groupby(rows, key=attrgetter("source"))]
 
     async def reads(self, source: str, /, *, after: int = 0, limit: int = 500) -> Sequence[BatchRead]:
         """Reads with a raw payload in ascending read_id."""
@@ -121,6 +137,22 @@ class SqlRuns:
             raise RuntimeError("a read conflicted with a row that cannot be seen")
         total = Counters(**row.counters).plus(counters)
         await self._session.run(update(run_batches).where(same).values(counters=json.dumps(total._asdict())))
+
+
+def _newest(source: str | None) -> Executable:
+    """The highest run_id of each status, a row per source. Jumps from one source to the next in the index."""
+    if source is None:
+        names = select(func.min(runs.c.source).label("source")).cte(recursive=True)
+        further = select(func.min(runs.c.source)).where(runs.c.source > names.c.source).scalar_subquery()
+        names = names.union_all(select(further).where(names.c.source.is_not(None)))
+    else:
+        names = select(literal(source).label("source")).cte()
+    return select(*(_newest_of(status, names) for status in RunStatus)).select_from(names)
+
+
+def _newest_of(status: RunStatus, names: CTE) -> ColumnElement[int]:
+    which = (runs.c.source == names.c.source) & (runs.c.status == str(status))
+    return select(func.max(runs.c.run_id)).where(which).correlate(names).scalar_subquery()
 
 
 def _the_run(row: Row[Any] | None, run_id: int) -> Run:

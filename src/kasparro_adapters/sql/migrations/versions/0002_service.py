@@ -1,4 +1,4 @@
-"""The tables of the service, and the indexes that `/data` reads in order of.
+"""The tables of the service, and the indexes that `/data` reads in order of and that pruning finds the oldest rows by.
 
 Revision ID: 0002
 """
@@ -26,10 +26,21 @@ INSTANT = sa.DateTime(timezone=True).with_variant(sa.Text(), "sqlite")
 SEARCHABLE_JSON = sa.Text().with_variant(postgresql.JSONB(), "postgresql")
 
 BOUNDS = (0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
+ORDERS = ("updated_at", "occurred_at", "symbol", "source", "kind")
 NEW_TABLES = (
     "drift_events", "schema_versions", "anomalies", "entities", "entity_links", "run_totals", "outbox", "api_keys",
     "idempotency_keys", "schedules", "schedule_slots",
 )  # fmt: skip
+AGES = (
+    ("record_versions", "observed_at", "version_id"),
+    ("run_batches", "raw_id", "read_id"),
+    ("runs", "finished_at", "run_id"),
+)
+PARTIAL_INDEXES = (
+    ("ix_run_batches_with_payload", "run_batches", ["observed_at", "read_id"], "raw_id IS NOT NULL"),
+    ("ix_rejections_open_payload", "rejections", ["raw_id"], "state = 'open' AND raw_id IS NOT NULL"),
+    ("ix_rejections_closed", "rejections", ["first_seen_at", "rejection_id"], "state <> 'open'"),
+)
 
 
 def _required(name: str, kind: TypeEngine[Any]) -> sa.Column[Any]:
@@ -63,6 +74,7 @@ def _value() -> str:
 
 def upgrade() -> None:
     _index_orders()
+    _index_ages()
     _create_findings()
     _create_entities()
     _create_totals()
@@ -76,8 +88,12 @@ def downgrade() -> None:
     for table in reversed(NEW_TABLES):
         op.drop_table(table)
     op.execute("DELETE FROM change_counter WHERE counter_id = 2")
-    _drop_index("run_batches", "raw_id")
-    for column in ("updated_at", "occurred_at", "symbol", "source", _value()):
+    _drop_index("runs", "source", "status", "run_id")
+    for name, table, _columns, _where in reversed(PARTIAL_INDEXES):
+        op.drop_index(name, table)
+    for table, *columns in reversed(AGES):
+        _drop_index(table, *columns)
+    for column in (*ORDERS, _value()):
         _drop_index("records", column, "record_id")
     _index("records", "updated_at", "source")
     _index("records", "symbol")
@@ -92,9 +108,16 @@ def _index_orders() -> None:
     _drop_index("records", "occurred_at")
     if _value() == "value_order":
         _drop_index("records", "value_order")
-    for column in ("updated_at", "occurred_at", "symbol", "source", _value()):
+    for column in (*ORDERS, _value()):
         _index("records", column, "record_id")
-    _index("run_batches", "raw_id")
+
+
+def _index_ages() -> None:
+    for table, *columns in AGES:
+        _index(table, *columns)
+    for name, table, columns, where in PARTIAL_INDEXES:
+        op.create_index(name, table, columns, sqlite_where=sa.text(where), postgresql_where=sa.text(where))
+    _index("runs", "source", "status", "run_id")
 
 
 def _create_findings() -> None:
@@ -187,6 +210,7 @@ def _create_events() -> None:
         _required("data", SEARCHABLE_JSON),
         sa.PrimaryKeyConstraint("event_id"),
     )
+    _index("outbox", "at")
     op.execute("INSERT INTO change_counter (counter_id, last_seq) VALUES (2, 0)")
 
 
@@ -232,6 +256,7 @@ def _create_schedules() -> None:
         _required("folded", NUMBER),
         sa.PrimaryKeyConstraint("source", "slot_at"),
     )
+    _index("schedule_slots", "slot_at")
 
 
 _FINISHED = "status <> 'running'"
@@ -247,7 +272,7 @@ _SUMS = (
 
 
 def _sum_up_the_past() -> None:
-    """The totals of the runs that are finished already. Reasons of retries and times of rejections are not known."""
+    """The totals of the runs that are finished already. Reasons of retries are not known."""
     for metric, label, amount in _SUMS:
         _add_up(f"'{metric}'", f"'{label}'", amount)
     _add_up("'runs'", "status", "count(*)")
@@ -266,6 +291,13 @@ def _add_up(metric: str, label: str, amount: str, table: str = "runs", where: st
 
 
 def _microseconds() -> str:
+    """How long a run took; 0 where the clock was set back meanwhile."""
     if op.get_bind().dialect.name == "sqlite":
-        return "CAST(round((julianday(finished_at) - julianday(started_at)) * 86400000000) AS INTEGER)"
-    return "CAST(round(extract(epoch FROM finished_at - started_at) * 1000000) AS BIGINT)"
+        return f"max(0, {_sqlite_microseconds('finished_at')} - {_sqlite_microseconds('started_at')})"
+    return "greatest(0, CAST(round(extract(epoch FROM finished_at - started_at) * 1000000) AS BIGINT))"
+
+
+def _sqlite_microseconds(instant: str) -> str:
+    """Since 1970. SQLite's own functions know milliseconds; the text has six decimals."""
+    seconds = f"CAST(strftime('%s', substr({instant}, 1, 19)) AS INTEGER)"
+    return f"({seconds} * 1000000 + CAST(substr({instant}, 21, 6) AS INTEGER))"

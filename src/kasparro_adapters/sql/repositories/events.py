@@ -1,0 +1,67 @@
+"""The outbox."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from sqlalchemy import Row, insert, select, update
+
+from kasparro_adapters.sql.database import Database
+from kasparro_adapters.sql.session import Session
+from kasparro_adapters.sql.tables import EVENTS, change_counter, outbox
+from kasparro_adapters.sql.types import storable
+from kasparro_core.model import Event, EventType
+from kasparro_core.normalize.canonical import canonical_json
+
+_LAST = change_counter.c.last_seq
+_OURS = change_counter.c.counter_id == EVENTS
+
+
+class SqlEvents:
+    """The EventLog of one transaction."""
+
+    def __init__(self, session: Session, _database: Database) -> None:
+        self._session = session
+
+    async def append(self, event: Event, /) -> None:
+        """Take the next number, whose row stays locked until the commit, then insert: no id is ever visible before a
+        lower one."""
+        next_id = update(change_counter).where(_OURS).values(last_seq=_LAST + 1).returning(_LAST)
+        event_id = (await self._session.run(next_id)).scalar_one()
+        await self._session.run(insert(outbox).values(event_id=event_id, **_values(event)))
+
+    async def after(self, event_id: int, /, *, limit: int = 500) -> Sequence[Event]:
+        """Events with a greater id."""
+        statement = select(outbox).where(outbox.c.event_id > event_id).order_by(outbox.c.event_id).limit(limit)
+        return [_event(row) for row in await self._session.all(statement)]
+
+    async def last_id(self) -> int:
+        """The highest number given out."""
+        return int((await self._session.run(select(_LAST).where(_OURS))).scalar_one())
+
+
+def _values(event: Event) -> dict[str, Any]:
+    return {
+        "type": str(event.type),
+        "source": event.source,
+        "run_id": event.run_id,
+        "at": event.at,
+        "data": canonical_json(_storable(event.data)),
+    }
+
+
+def _storable(value: Any) -> Any:
+    """The JSON value with texts that every database takes; they may come from outside (an error's message)."""
+    match value:
+        case str():
+            return storable(value)
+        case Mapping():
+            return {storable(name): _storable(item) for name, item in value.items()}
+        case list() | tuple():
+            return [_storable(item) for item in value]
+    return value
+
+
+def _event(row: Row[Any]) -> Event:
+    return Event(EventType(row.type), row.source, row.run_id, row.at, row.data, row.event_id)

@@ -1,0 +1,153 @@
+"""How records are read: page by page in an order, as a feed of changes, counted."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+from sqlalchemy import ColumnElement, func, select
+
+from kasparro_adapters.sql.database import Database
+from kasparro_adapters.sql.repositories.record_estimate import estimated
+from kasparro_adapters.sql.repositories.record_filters import Filters, is_bounded, without_implied
+from kasparro_adapters.sql.repositories.record_rows import record_version, stored_record
+from kasparro_adapters.sql.session import Session
+from kasparro_adapters.sql.tables import CHANGES, change_counter, record_versions, records
+from kasparro_core.model import (
+    EVERY_RECORD,
+    NEWEST_FIRST,
+    Order,
+    Place,
+    RecordQuery,
+    RecordVersion,
+    SortField,
+    StoredRecord,
+)
+
+Condition = ColumnElement[bool]
+
+_BY_ID = Order(descending=False)
+
+
+class RecordQueries:
+    """The reading methods of RecordRepository.
+
+    Records with a value of the order's field and those without are two ranges of one index, read one after the other:
+    nulls come last both ways, and nothing is ever sorted.
+    """
+
+    def __init__(self, session: Session, database: Database) -> None:
+        self._session = session
+        self._filters = Filters(database, session.dialect)
+
+    async def get(self, record_id: int, /) -> StoredRecord | None:
+        """One record, or None."""
+        row = await self._session.first(select(records).where(records.c.record_id == record_id))
+        return None if row is None else stored_record(row)
+
+    async def page(self, query: RecordQuery, /, *, after: int | None = None, limit: int = 1000) -> list[StoredRecord]:
+        """Matching records in ascending record_id, greater than `after`."""
+        return await self.select(query, order=_BY_ID, after=None if after is None else Place(after), limit=limit)
+
+    async def versions(self, record_id: int, /) -> list[RecordVersion]:
+        """Earlier versions, latest first; those without occurred_at last."""
+        table = record_versions.c
+        statement = (
+            select(record_versions, records.c.source, records.c.key)
+            .join(records, records.c.record_id == table.record_id)
+            .where(table.record_id == record_id)
+            .order_by(
+                table.occurred_at.desc().nulls_last(),
+                table.observed_at.desc(),
+                table.raw_id.desc().nulls_last(),
+                table.raw_index.desc(),
+            )
+        )
+        return [record_version(row) for row in await self._session.all(statement)]
+
+    async def select(
+        self,
+        query: RecordQuery,
+        /,
+        *,
+        order: Order = NEWEST_FIRST,
+        after: Place | None = None,
+        offset: int = 0,
+        limit: int = 50,
+    ) -> list[StoredRecord]:
+        """Matching records behind a place of an order."""
+        found: list[StoredRecord] = []
+        for conditions in self._ranges(query, order, after):
+            part = await self._read(conditions, self._columns(order), offset, limit - len(found))
+            found += part
+            if len(found) == limit:
+                break
+            if offset:
+                offset -= offset if part else await self._count(conditions)
+        return found
+
+    async def changes(self, query: RecordQuery, /, *, after_seq: int, limit: int = 50) -> list[StoredRecord]:
+        """Matching records in ascending change_seq."""
+        seq = records.c.change_seq
+        conditions = [*self._filters.conditions(query, along=seq.name), seq > after_seq]
+        return await self._read(conditions, [seq], 0, limit)
+
+    async def last_change(self) -> int:
+        """The counter as this transaction sees it."""
+        statement = select(change_counter.c.last_seq).where(change_counter.c.counter_id == CHANGES)
+        return int((await self._session.run(statement)).scalar_one())
+
+    async def count(self, query: RecordQuery = EVERY_RECORD, /) -> int:
+        """How many records match."""
+        return await self._count([*self._filters.conditions(query)])
+
+    async def estimate(self, query: RecordQuery = EVERY_RECORD, /) -> int:
+        """Exact for the few, see `record_estimate` for the many."""
+        return await estimated(self._session, [*self._filters.conditions(query)])
+
+    def _ranges(self, query: RecordQuery, order: Order, after: Place | None) -> Iterator[list[Condition]]:
+        """What to read one after the other: the records with a value of the order's field, then those without."""
+        field, filters = order.field, self._filters
+        if field is SortField.RECORD_ID:
+            yield [*filters.conditions(query, along=field), *_further(order, after)]
+            return
+        if after is None or after.value is not None:
+            yield [*self._known(query, order, after)]
+        if records.c[field.value].nullable and not is_bounded(query, field):
+            beyond = after if after is not None and after.value is None else None
+            without = filters.sorted_by(field).is_(None)
+            yield [*filters.conditions(query, along=field), without, *_further(order, beyond)]
+
+    def _known(self, query: RecordQuery, order: Order, after: Place | None) -> Iterator[Condition]:
+        filters = self._filters
+        if after is not None:
+            query = without_implied(query, order, after)
+            yield filters.behind(order, after)
+        elif not is_bounded(query, order.field):
+            yield filters.is_known(order.field)
+        yield from filters.conditions(query, along=order.field)
+
+    def _columns(self, order: Order) -> list[ColumnElement[Any]]:
+        """What an order sorts by: as many columns as its index has."""
+        columns = [self._filters.sorted_by(order.field), records.c.record_id]
+        if order.field is SortField.RECORD_ID:
+            columns = columns[:1]
+        return [column.desc() if order.descending else column for column in columns]
+
+    async def _read(
+        self, conditions: Sequence[Condition], order: Sequence[ColumnElement[Any]], offset: int, limit: int
+    ) -> list[StoredRecord]:
+        statement = select(records).where(*conditions).order_by(*order).limit(limit)
+        if offset:
+            statement = statement.offset(offset)
+        return [stored_record(row) for row in await self._session.all(statement)]
+
+    async def _count(self, conditions: Sequence[Condition]) -> int:
+        statement = select(func.count()).select_from(records).where(*conditions)
+        return int((await self._session.run(statement)).scalar_one())
+
+
+def _further(order: Order, after: Place | None) -> Iterator[Condition]:
+    if after is not None:
+        column = records.c.record_id
+        yield column < after.record_id if order.descending else column > after.record_id

@@ -1,0 +1,170 @@
+"""Ownership of a source during a run: claiming it, taking it over, giving it up.
+
+    free ──take──▶ held ──finish──▶ free
+                    │ owner's handle free (process dead), or lease expired
+                    ▼
+                 taken over: token + 1, the old run is marked interrupted, a new run resumes it
+
+A live owner is never disturbed before its lease has run out, and its run is marked only by whoever takes the lease.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import datetime
+
+from kasparro_core.errors import ConflictError
+from kasparro_core.model import Event, Lease, Run, RunStatus, Trigger
+from kasparro_core.ports import Clock, Liveness, Observer, ProcessHandle, Store, UnitOfWork
+from kasparro_core.services.events import run_finished, run_started
+from kasparro_core.services.lease import LeaseKeeper
+from kasparro_core.services.outcome import STOPPED
+from kasparro_core.services.steps import unbroken
+
+WHOLE = ""
+"""The partition under which a run holds its source."""
+
+_POLL = 0.25
+
+
+@dataclass(frozen=True, slots=True)
+class Claim:
+    """A run that has just begun, and the lease it holds. `ended` is the dead run whose end was marked on the way."""
+
+    run: Run
+    lease: Lease
+    ended: Run | None = None
+
+    @property
+    def events(self) -> Sequence[Event]:
+        """What the claim's transaction tells, in order."""
+        begun = run_started(self.run)
+        return [begun] if self.ended is None else [run_finished(self.ended), begun]
+
+
+class Claims:
+    """Claims sources for one process."""
+
+    def __init__(self, store: Store, handle: ProcessHandle, clock: Clock, observer: Observer, ttl: float) -> None:
+        self._store = store
+        self._handle = handle
+        self._clock = clock
+        self._observer = observer
+        self._ttl = ttl
+
+    async def claim(self, source: str, trigger: Trigger, *, wait: bool) -> Claim | None:
+        """Begin a run that owns the source. None when another live owner has it and `wait` is false."""
+        told = False
+        while True:
+            lease = await self.look(source)
+            if await self.is_free(lease):
+                claim = await self.take(source, trigger, lease)
+                if claim is not None:
+                    return claim
+                continue
+            if not wait:
+                return None
+            if lease is not None and not told:
+                self._observer.run_waiting(source, lease.run_id)
+                told = True
+            await self._clock.sleep(_POLL)
+
+    def keeper(self, claim: Claim) -> LeaseKeeper:
+        """Keeps the lease of a claim."""
+        return LeaseKeeper(self._store, self._handle, self._clock, claim.lease, self._ttl)
+
+    def announce(self, claim: Claim) -> None:
+        """Tell the observer that the run has begun. For whoever carries it out to call, where it also ends the run."""
+        self._observer.run_started(claim.run)
+        if claim.run.resumes is not None:
+            self._observer.run_taken_over(claim.run, claim.run.resumes)
+
+    async def look(self, source: str) -> Lease | None:
+        """The source's lease as it is now. This process's handle is held from here on, so that others can judge it."""
+        await self._handle.hold()
+        async with self._store.begin(write=False) as work:
+            return await work.leases.get(source, WHOLE)
+
+    async def is_free(self, lease: Lease | None) -> bool:
+        """Never taken, given up, expired, or its owner's process is dead."""
+        if lease is None or lease.run_id is None or lease.expired:
+            return True
+        return await self._handle.judge(lease.owner) is Liveness.DEAD
+
+    async def take(self, source: str, trigger: Trigger, seen: Lease | None) -> Claim | None:
+        """Begin a run on a lease that is free as it was `seen`; None when somebody else was faster.
+
+        Cancelled while that commits, nobody would carry the run out: then the source is given back.
+        """
+        beginning = asyncio.ensure_future(self._begin(source, trigger, seen))
+        try:
+            return await unbroken(beginning)
+        except asyncio.CancelledError:
+            if (claim := beginning.result()) is not None:
+                await unbroken(self._give_back(claim))
+            raise
+
+    async def begin_in(self, work: UnitOfWork, source: str, trigger: Trigger, seen: Lease | None) -> Claim:
+        """In a unit of work: the lease, the dead run's end, the new run. The caller appends `Claim.events` and commits.
+
+        Raises ConflictError when the lease is not as it was seen any more.
+        """
+        now = self._clock.now()
+        lease = await work.leases.take(source, WHOLE, owner=self._handle.owner, ttl=self._ttl, seen=seen)
+        ended = await _interrupt(work, seen, now)
+        run = await work.runs.start(source, trigger, now, resumes=ended.run_id if ended else None)
+        return Claim(run, await work.leases.attach(lease, run.run_id), ended)
+
+    async def end_dead(self, seen: Lease) -> Run | None:
+        """Mark the run of a dead owner as interrupted without beginning another; None when somebody else was faster."""
+        try:
+            async with self._store.begin() as work:
+                lease = await work.leases.take(
+                    seen.source, seen.partition, owner=self._handle.owner, ttl=self._ttl, seen=seen
+                )
+                ended = await _interrupt(work, seen, self._clock.now())
+                await work.leases.release(lease)
+                if ended is not None:
+                    await work.events.append(run_finished(ended))
+                await work.commit()
+        except ConflictError:
+            return None
+        return ended
+
+    async def _begin(self, source: str, trigger: Trigger, seen: Lease | None) -> Claim | None:
+        try:
+            async with self._store.begin() as work:
+                claim = await self.begin_in(work, source, trigger, seen)
+                for event in claim.events:
+                    await work.events.append(event)
+                await work.commit()
+        except ConflictError:
+            return None
+        return claim
+
+    async def _give_back(self, claim: Claim) -> None:
+        async with self._store.begin() as work:
+            run = await work.runs.finish(
+                claim.run.run_id, STOPPED.status, self._clock.now(), error_code=STOPPED.error_code, error=STOPPED.error
+            )
+            await work.leases.release(claim.lease)
+            await work.events.append(run_finished(run))
+            await work.commit()
+
+
+async def _interrupt(work: UnitOfWork, seen: Lease | None, now: datetime) -> Run | None:
+    """Mark the run of a lease that is being taken over, if it is still running."""
+    if seen is None or seen.run_id is None:
+        return None
+    run = await work.runs.get(seen.run_id)
+    if run is None or run.status is not RunStatus.RUNNING:
+        return None
+    return await work.runs.finish(
+        run.run_id,
+        RunStatus.INTERRUPTED,
+        now,
+        error_code="interrupted",
+        error="the process that ran it ended without finishing it",
+    )

@@ -1,0 +1,32 @@
+"""What listeners are told of a run. Appended last, in the transaction of what it tells of."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from kasparro_core.model import Counters, Event, EventType, Run
+
+
+def run_started(run: Run) -> Event:
+    """The run row and its lease."""
+    data = {"trigger": str(run.trigger), "resumes": run.resumes}
+    return Event(EventType.RUN_STARTED, run.source, run.run_id, run.started_at, data)
+
+
+def batch_committed(run: Run, partition: str, delta: Counters, at: datetime) -> Event:
+    """One unit of work; the counters are what it added to the run."""
+    data: dict[str, Any] = {"partition": partition, **delta._asdict()}
+    return Event(EventType.BATCH_COMMITTED, run.source, run.run_id, at, data)
+
+
+def run_finished(run: Run) -> Event:
+    """The final state of a run."""
+    data: dict[str, Any] = {
+        "trigger": str(run.trigger),
+        "status": str(run.status),
+        **run.counters._asdict(),
+        "error_code": run.error_code,
+        "error": run.error,
+    }
+    return Event(EventType.RUN_FINISHED, run.source, run.run_id, run.finished_at or run.started_at, data)

@@ -1,0 +1,140 @@
+"""Timed runs: every slot of a schedule becomes exactly one row, whoever of many processes takes it.
+
+A slot is taken by moving `schedules.next_at` on, as compare-and-set, in the transaction that also begins the run and
+notes the slot: whoever commits first has it, the others find it gone.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from kasparro_core.errors import ConflictError
+from kasparro_core.model import ScheduleState, Slot, SlotState, Trigger
+from kasparro_core.ports import Store, UnitOfWork
+from kasparro_core.services.desk import Desk, Started
+from kasparro_core.services.jobs import SourceJob
+
+KEPT_MISSED = 1000
+"""Rows that are written for slots missed in a row; still older ones are counted in the oldest of them."""
+
+MOST_MISSED = 100_000
+"""Slots that are counted one by one; after a longer sleep the schedule goes on from now."""
+
+_log = logging.getLogger("kasparro")
+
+
+class SlotRule(Protocol):
+    """A compiled schedule. Pure."""
+
+    @property
+    def spec(self) -> str:
+        """A stable text of everything that the slots depend on."""
+        ...
+
+    def following(self, after: datetime, /) -> tuple[datetime, datetime] | None:
+        """The first slot after this instant: its nominal instant, and when it is due. None: there is none."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class _Turn:
+    """What is due of a schedule: the slots that nobody took in time, the one that runs, and where it goes on."""
+
+    missed: tuple[Slot, ...]
+    slot_at: datetime
+    following: tuple[datetime, datetime] | None
+
+
+class Timetable:
+    """The schedules of the configured sources; one of possibly many, in as many processes."""
+
+    def __init__(self, store: Store, desk: Desk, rules: Mapping[str, SlotRule], jobs: Mapping[str, SourceJob]) -> None:
+        self._store = store
+        self._desk = desk
+        self._rules = rules
+        self._jobs = jobs
+
+    async def settle(self) -> None:
+        """Bring the rows of the configured sources in line with their rules. A schedule that is new is due at once; a
+        changed one goes on from now; one that is gone ("manual") has no further slot."""
+        async with self._store.begin() as work:
+            now = await work.schedules.now()
+            for source in sorted(self._jobs):
+                await self._settle_one(work, source, now)
+            await work.commit()
+
+    async def tick(self) -> int:
+        """Take what is due; how many slots this process took. Raises StorageError."""
+        async with self._store.begin(write=False) as work:
+            now = await work.schedules.now()
+            due = await work.schedules.due()
+        taken = 0
+        for state in due:
+            if self._is_ours(state):
+                taken += await self._take(state, now)
+        return taken
+
+    async def _settle_one(self, work: UnitOfWork, source: str, now: datetime) -> None:
+        rule = self._rules.get(source)
+        stored = await work.schedules.get(source)
+        if stored is None:
+            if rule is not None:
+                await work.schedules.add(ScheduleState(source, rule.spec, now, now))
+        elif rule is None and stored.next_at is not None:
+            await work.schedules.put(ScheduleState(source, "manual"))
+        elif rule is not None and stored.spec != rule.spec:
+            slot_at, next_at = rule.following(now) or (None, None)
+            await work.schedules.put(ScheduleState(source, rule.spec, slot_at, next_at))
+
+    def _is_ours(self, state: ScheduleState) -> bool:
+        """Another process may have other sources, or another rule for one: the row's own rule counts."""
+        rule = self._rules.get(state.source)
+        return rule is not None and rule.spec == state.spec and state.source in self._jobs
+
+    async def _take(self, state: ScheduleState, now: datetime) -> bool:
+        turn = _turn(state, self._rules[state.source], now)
+
+        async def note(work: UnitOfWork, started: Started) -> None:
+            slot_at, next_at = turn.following or (None, None)
+            await work.schedules.advance(state, slot_at=slot_at, next_at=next_at)
+            await work.schedules.record([*turn.missed, _slot(state.source, turn.slot_at, started)])
+
+        try:
+            await self._desk.start([self._jobs[state.source]], Trigger.SCHEDULE, beside=note)
+        except ConflictError as lost:
+            _log.debug("slot %s of source %s was not taken here: %s", turn.slot_at, state.source, lost)
+            return False
+        return True
+
+
+def _slot(source: str, slot_at: datetime, started: Started) -> Slot:
+    if started.runs:
+        return Slot(source, slot_at, SlotState.RAN, started.runs[0].run_id)
+    return Slot(source, slot_at, SlotState.SKIPPED, started.busy[source])
+
+
+def _turn(state: ScheduleState, rule: SlotRule, now: datetime) -> _Turn:
+    """The last slot that is due runs; the ones before it were missed, and do not pile up."""
+    if state.slot_at is None:
+        raise ValueError(f"the schedule of {state.source!r} is due without a slot")
+    due: deque[datetime] = deque([state.slot_at], maxlen=KEPT_MISSED + 1)
+    count = 1
+    following = rule.following(state.slot_at)
+    while following is not None and following[1] <= now and count < MOST_MISSED:
+        due.append(following[0])
+        count += 1
+        following = rule.following(following[0])
+    if following is not None and following[1] <= now:
+        following = rule.following(now)
+    *missed, last = due
+    folded = count - len(due)
+    slots = (
+        Slot(state.source, slot_at, SlotState.MISSED, folded=folded if number == 0 else 0)
+        for number, slot_at in enumerate(missed)
+    )
+    return _Turn(tuple(slots), last, following)
