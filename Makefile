@@ -19,6 +19,9 @@ GOOD := import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))
 PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 	"$$p" -c "$(GOOD)" >/dev/null 2>&1 && { echo "$$p"; exit; }; done)
 
+COMPOSE ?= docker compose
+PROFILE ?=
+
 # Tests: how many at once, and what else to tell pytest (make test ARGS="-k csv").
 WORKERS ?= auto
 ARGS ?=
@@ -33,8 +36,53 @@ run: .venv/.app ## Install, then show the whole thing on samples (`kasparro demo
 .PHONY: demo
 demo: run ## The same as `make run`
 
+.PHONY: serve
+serve: .venv/.app ## The service, from ./kasparro.toml: http://127.0.0.1:8000 (make serve ARGS="--port 9000")
+	@$(BIN)/kasparro serve $(ARGS)
+
 .PHONY: install
 install: .venv/.app ## Install the program into .venv and do nothing else
+
+##@ Containers (docker compose; docs/how-to/run-in-containers.md)
+.PHONY: up
+up: .env kasparro.toml ## The service and PostgreSQL (PROFILE=monitoring: Prometheus and Grafana too)
+	$(COMPOSE) $(if $(PROFILE),--profile $(PROFILE)) up --build --detach --wait
+
+.PHONY: down
+down: ## Stop and remove the containers; the data stays
+	$(COMPOSE) --profile monitoring down
+
+.PHONY: restart
+restart: ## Start the service anew, with kasparro.toml as it is now
+	$(COMPOSE) restart app
+
+.PHONY: logs
+logs: ## Follow the service's log
+	$(COMPOSE) logs --follow --tail 100 app
+
+.PHONY: logs-db
+logs-db: ## Follow the database's log
+	$(COMPOSE) logs --follow --tail 100 db
+
+.PHONY: psql
+psql: ## SQL, in the running database
+	$(COMPOSE) exec db psql --username kasparro kasparro
+
+.PHONY: shell
+shell: ## A shell in the running service
+	$(COMPOSE) exec app bash
+
+.PHONY: migrate
+migrate: .env kasparro.toml ## Bring the database to this version (the service does it by itself when it starts)
+	$(COMPOSE) run --rm app migrate
+
+.PHONY: image
+image: ## Build the image kasparro:local
+	docker build --tag kasparro:local .
+
+.PHONY: image-check
+image-check: ## Run that image: the demo, the service, its health check, its stop
+	@bash deploy/check-image.sh kasparro:local
 
 ##@ Test
 .PHONY: test
@@ -55,12 +103,25 @@ test-integration: .venv/.dev ## Tests that run the program as a whole, crashes i
 
 ##@ Check
 .PHONY: lint
-lint: .venv/.dev type-check ## Style, format, types, layers, dependencies, workflow
+lint: .venv/.dev type-check lint-deploy ## Style, format, types, layers, dependencies, and what lint-deploy looks at
 	@$(PY) -m ruff check .
 	@$(PY) -m ruff format --check .
 	@$(BIN)/lint-imports --no-cache
 	@$(PY) -m deptry src
-	@$(BIN)/check-jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+
+SCHEMA = $(BIN)/check-jsonschema --quiet
+.PHONY: lint-deploy
+lint-deploy: .venv/.dev ## Dockerfiles, compose, workflows and deploy/, each by its schema; no network
+	@$(BIN)/hadolint Dockerfile deploy/aws-ecs/Dockerfile
+	@$(BIN)/zizmor --offline --quiet --no-progress .github/workflows
+	@$(SCHEMA) --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	@$(SCHEMA) --builtin-schema vendor.compose-spec docker-compose.yml
+	@$(SCHEMA) --check-metaschema deploy/schemas/*.json
+	@$(SCHEMA) --schemafile deploy/schemas/kubernetes.schema.json deploy/kubernetes/*.yaml
+	@$(SCHEMA) --schemafile deploy/schemas/cloud-run-service.schema.json deploy/cloud-run/*.yaml
+	@$(SCHEMA) --schemafile deploy/schemas/ecs-task-definition.schema.json deploy/aws-ecs/task-definition.json
+	@$(SCHEMA) --schemafile deploy/schemas/eventbridge-schedule.schema.json deploy/aws-ecs/schedule.json
+	@$(SCHEMA) --schemafile deploy/schemas/render.schema.json deploy/render.yaml
 
 .PHONY: type-check
 type-check: .venv/.dev ## mypy, strict
@@ -82,6 +143,13 @@ help: ## This list
 	@awk 'BEGIN { FS = ":.*## " } \
 		/^##@ / { printf "\n%s\n", substr($$0, 5) } \
 		/^[a-z-]+:.*## / { printf "  make %-17s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+
+# What the containers need and only a person can give.
+.env:
+	@echo "There is no .env: copy .env.example to .env and set POSTGRES_PASSWORD in it." >&2; exit 1
+
+kasparro.toml:
+	@echo "There is no kasparro.toml: .venv/bin/kasparro init writes one (make install first)." >&2; exit 1
 
 # Stamps: made once, and again when the requirements change.
 .venv/.made:

@@ -15,8 +15,10 @@ from kasparro_adapters.files import CsvDecoder, CsvSource
 from kasparro_adapters.http import AiohttpFetcher, HttpSource, JsonDecoder
 from kasparro_adapters.sql import SqlStore, process_handle
 from kasparro_adapters.sql.schema import HEAD
+from kasparro_app.cycle import AT_ONCE
 from kasparro_app.observers import SilentObserver
 from kasparro_core.ports import Clock, Decoder, Observer, ProcessHandle, Source, Store
+from kasparro_core.services.desk import Desk
 from kasparro_core.services.replay import Replayer
 from kasparro_core.services.run import Runner
 
@@ -49,8 +51,9 @@ class Container(containers.DeclarativeContainer):
     source: providers.Provider[Source] = providers.FactoryAggregate(http=http_source, csv=csv_source, feed=feed_source)
 
     runner: providers.Provider[Runner] = providers.Singleton(
-        Runner, store=store, handle=handle, clock=clock, decoders=decoders, observer=observer
+        Runner, store=store, handle=handle, clock=clock, decoders=decoders, observer=observer, at_once=AT_ONCE
     )
+    desk: providers.Provider[Desk] = providers.Singleton(Desk, store=store, clock=clock, runner=runner)
     replayer: providers.Provider[Replayer] = providers.Singleton(
         Replayer, store=store, handle=handle, clock=clock, decoders=decoders, observer=observer
     )

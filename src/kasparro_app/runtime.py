@@ -89,7 +89,12 @@ async def open_sources(
     """The sources (all, or the named ones) with an open HTTP session. The database is not touched."""
     chosen = settings.sources if names is None else {name: settings.sources[name] for name in names}
     async with container.fetcher():
-        yield {name: build_source(container, name, config) for name, config in chosen.items()}
+        yield build_sources(container, chosen)
+
+
+def build_sources(container: Container, configs: Mapping[str, SourceConfig]) -> dict[str, Source]:
+    """Sources by name. They can be read once the container's fetcher is open."""
+    return {name: build_source(container, name, config) for name, config in configs.items()}
 
 
 def build_source(container: Container, name: str, config: SourceConfig) -> Source:

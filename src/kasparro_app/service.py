@@ -6,6 +6,9 @@ import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+from kasparro_app.feed import EventFeed
+from kasparro_app.health import Vitals, read_vitals
+from kasparro_app.probe import Probe
 from kasparro_app.settings import Settings
 from kasparro_core.ports import Clock, Store
 from kasparro_core.services.desk import Desk
@@ -25,7 +28,8 @@ class ServeOptions:
 
 @dataclass
 class Service:
-    """`stopping` is set when the process was told to end: streams end, nothing new is begun."""
+    """`stopping` is set when the process was told to end: streams end, nothing new is begun. `vitals` and `revision`
+    ask the database without waiting long; `feed` tells its events."""
 
     settings: Settings
     options: ServeOptions
@@ -34,3 +38,11 @@ class Service:
     jobs: Mapping[str, SourceJob]
     desk: Desk
     stopping: asyncio.Event = field(default_factory=asyncio.Event)
+    vitals: Probe[Vitals] = field(init=False)
+    revision: Probe[str | None] = field(init=False)
+    feed: EventFeed = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.vitals = Probe(lambda: read_vitals(self.store))
+        self.revision = Probe(self.store.revision)
+        self.feed = EventFeed(self.store, self.stopping)

@@ -106,6 +106,11 @@ def settings_of(
     return Settings(file, root, tables, sources, tuple(draft.notices))
 
 
+def hand_down(variable: str, value: str) -> None:
+    """Set a variable of the environment for this process and those it starts (libraries that are told things so)."""
+    os.environ[variable] = value
+
+
 def _check_presets(draft: Draft) -> None:
     """An unknown preset is told at its own line, and its source set aside: nothing else of it can be judged."""
     for name in draft.source_names():

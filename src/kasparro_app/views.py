@@ -2,15 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from functools import lru_cache
 from typing import Any
 
-from kasparro_core.model import Checkpoint, Record, Run, StoredRecord, StoredRejection
+from kasparro_core.model import Checkpoint, Record, RecordVersion, Run, StoredRecord, StoredRejection
+from kasparro_core.model.finding import Entity, EntityLink
 from kasparro_core.normalize.canonical import canonical_json
 
 View = Mapping[str, Any]
 """One thing as it is shown: JSON values, Decimals and aware datetimes."""
+
+RECORD_FIELDS = (
+    "record_id", "source", "key", "kind", "external_id", "title", "symbol", "value", "currency", "url", "occurred_at",
+    "attributes", "content_hash", "raw_id", "raw_index", "run_id", "first_seen_at", "updated_at", "revision",
+    "change_seq", "gone_at",
+)  # fmt: skip
+"""The members of a stored record, in reading order."""
 
 
 def record_view(record: Record) -> dict[str, Any]:
@@ -32,6 +41,40 @@ def stored_record_view(stored: StoredRecord) -> dict[str, Any]:
         "revision": stored.revision,
         "change_seq": stored.change_seq,
         "gone_at": stored.gone_at,
+    }
+
+
+def sparse_view(stored: StoredRecord, fields: Sequence[str] | None) -> dict[str, Any]:
+    """A stored record; of some of its members where `fields` are given, in that order."""
+    view = stored_record_view(stored)
+    return view if fields is None else {name: view[name] for name in fields}
+
+
+def version_view(version: RecordVersion) -> dict[str, Any]:
+    """An earlier state of a record."""
+    return {
+        "record_id": version.record_id,
+        **record_view(version.record),
+        "content_hash": version.content_hash,
+        "raw_id": version.raw_id,
+        "raw_index": version.raw_index,
+        "run_id": version.run_id,
+        "observed_at": version.observed_at,
+    }
+
+
+def entity_view(entity: Entity) -> dict[str, Any]:
+    """A canonical thing."""
+    return asdict(entity)
+
+
+def entity_link_view(link: EntityLink) -> dict[str, Any]:
+    """A source's own id for the entity that it is shown with."""
+    return {
+        "source": link.source,
+        "external_id": link.external_id,
+        "method": link.method,
+        "confidence": link.confidence,
     }
 
 
@@ -72,10 +115,16 @@ def checkpoint_view(checkpoint: Checkpoint) -> dict[str, Any]:
 
 def json_object(view: View) -> str:
     """One JSON object on one line: keys in the view's order, exact numbers, times in RFC 3339."""
-    return "{" + ",".join(f"{canonical_json(key)}:{canonical_json(value)}" for key, value in view.items()) + "}"
+    return "{" + ",".join([_name(key) + canonical_json(value) for key, value in view.items()]) + "}"
 
 
 def json_array(views: Iterable[View]) -> str:
     """A JSON array, one object a line."""
     lines = ",\n ".join(json_object(view) for view in views)
     return f"[{lines}]"
+
+
+@lru_cache(maxsize=1000)
+def _name(key: str) -> str:
+    """The name of a member as JSON: few, and the same in every row."""
+    return f"{canonical_json(key)}:"

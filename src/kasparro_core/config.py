@@ -142,6 +142,8 @@ class SourceConfig(Strict):
     kind: str | None = None
     mapping: MappingRules | None = None
     schedule: str = "manual"
+    timezone: str = "UTC"
+    jitter: str | None = None
     enabled: bool = True
     max_rejected: float = Field(default=0.05, ge=0, le=1)
     fail_rejected: float = Field(default=0.5, ge=0, le=1)

@@ -13,13 +13,18 @@ from lists import ListDecoder, ListSource
 from kasparro_adapters.memory import MemoryStore
 from kasparro_core.model import Decoded, RawPayload, UpsertOutcome
 from kasparro_core.testing import (
+    AnswerContract,
     CheckpointContract,
     DecoderContract,
+    EventContract,
+    KeyContract,
     LeaseContract,
     RecordRepositoryContract,
     RejectionContract,
     RunLogContract,
+    ScheduleContract,
     SourceContract,
+    TotalsContract,
     UnitOfWorkContract,
 )
 
@@ -121,6 +126,62 @@ def _adds_to_any_run(work):
     work.runs = Altered(work.runs, add=add)
 
 
+def _finishes_without_adding(work):
+    async def add(source, amounts):
+        return None
+
+    work.runs._totals = Altered(work.totals, add=add)
+
+
+def _sums_nothing_up(work):
+    async def add(source, amounts):
+        for key, amount in amounts.items():
+            known = {(total.metric, total.label): total.value for total in await work.totals._inner.list(source)}
+            await work.totals._inner.add(source, {key: amount - known.get(key, 0)})
+
+    work.totals = Altered(work.totals, add=add)
+
+
+def _tells_the_last_one_again(work):
+    async def after(event_id, *, limit=500):
+        return await work.events._inner.after(max(0, event_id - 1), limit=limit)
+
+    work.events = Altered(work.events, after=after)
+
+
+def _takes_a_name_twice(work):
+    async def add(key):
+        if work.keys._inner._tx.keys.get(key.name) is None:
+            await work.keys._inner.add(key)
+
+    work.keys = Altered(work.keys, add=add)
+
+
+def _moves_a_paused_schedule(work):
+    async def advance(seen, *, slot_at, next_at):
+        paused = await work.schedules.get(seen.source)
+        await work.schedules.pause(seen.source, None)
+        await work.schedules._inner.advance(replace(seen, paused_at=None), slot_at=slot_at, next_at=next_at)
+        await work.schedules.pause(seen.source, paused.paused_at)
+
+    work.schedules = Altered(work.schedules, advance=advance)
+
+
+def _notes_a_slot_twice(work):
+    async def record(slots):
+        noted = {slot.slot_at for slot in await work.schedules.slots(slots[0].source)} if slots else ()
+        await work.schedules._inner.record([slot for slot in slots if slot.slot_at not in noted])
+
+    work.schedules = Altered(work.schedules, record=record)
+
+
+def _lets_the_last_answer_stay(work):
+    async def put(answer):
+        work.answers._inner._tx.answers.put(answer.key, answer)
+
+    work.answers = Altered(work.answers, put=put)
+
+
 BROKEN = [
     (_counts_all_as_inserted, RecordRepositoryContract.test_of_unchanged_content_writes_nothing_at_all),
     (_lets_the_last_one_win, RecordRepositoryContract.test_never_replaces_a_newer_occurrence_with_an_older_one),
@@ -130,6 +191,13 @@ BROKEN = [
     (_renews_for_anybody, LeaseContract.test_renew_of_a_lost_lease_is_a_conflict_that_fences_the_old_owner),
     (_resolves_nothing, RejectionContract.test_resolve_closes_the_open_ones_of_these_keys),
     (_adds_to_any_run, RunLogContract.test_an_unknown_run_takes_nothing),
+    (_finishes_without_adding, RunLogContract.test_a_finished_run_is_added_to_the_totals),
+    (_sums_nothing_up, TotalsContract.test_amounts_add_up),
+    (_tells_the_last_one_again, EventContract.test_a_listener_goes_on_after_the_last_one_it_saw),
+    (_takes_a_name_twice, KeyContract.test_a_name_is_given_once),
+    (_moves_a_paused_schedule, ScheduleContract.test_a_paused_schedule_does_not_move),
+    (_notes_a_slot_twice, ScheduleContract.test_a_slot_has_one_row),
+    (_lets_the_last_answer_stay, AnswerContract.test_of_many_at_once_one_is_kept),
 ]
 
 

@@ -2,24 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 
 import pytest
+from keeping import keep as keep_rows
 
 from kasparro_adapters.memory import MemoryStore
 from kasparro_core.ports import Store
 from kasparro_core.testing import (
+    AnswerContract,
     CheckpointContract,
+    EntityContract,
+    EventContract,
+    FindingContract,
+    KeyContract,
     LeaseContract,
     PartitionContract,
     RawStoreContract,
+    RecordQueryContract,
     RecordRepositoryContract,
     RejectionContract,
+    RetentionContract,
     RunLogContract,
+    ScheduleContract,
     StoreContract,
+    TotalsContract,
     UnitOfWorkContract,
     ValidatorContract,
 )
+from kasparro_core.testing.entities import Found, Keep
 
 
 @pytest.fixture(params=["memory", "sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
@@ -41,6 +52,10 @@ async def store(fresh: Store) -> AsyncIterator[Store]:
 
 class TestRecords(RecordRepositoryContract):
     """RecordRepository."""
+
+
+class TestRecordQueries(RecordQueryContract):
+    """RecordRepository, as it is read."""
 
 
 class TestRaw(RawStoreContract):
@@ -69,6 +84,51 @@ class TestValidators(ValidatorContract):
 
 class TestLeases(LeaseContract):
     """LeaseStore."""
+
+
+class TestTotals(TotalsContract):
+    """TotalsStore."""
+
+
+class TestEvents(EventContract):
+    """EventLog."""
+
+
+class TestKeys(KeyContract):
+    """KeyStore."""
+
+
+class TestSchedules(ScheduleContract):
+    """ScheduleStore."""
+
+
+class TestAnswers(AnswerContract):
+    """AnswerStore."""
+
+
+class _WithRows:
+    """Rows of tables that nothing of this version writes."""
+
+    @pytest.fixture
+    def keep(self, store: Store) -> Keep:
+        """Commits rows as they are."""
+
+        async def keep(rows: Sequence[Found]) -> None:
+            await keep_rows(store, rows)
+
+        return keep
+
+
+class TestEntities(_WithRows, EntityContract):
+    """EntityStore."""
+
+
+class TestFindings(_WithRows, FindingContract):
+    """FindingStore."""
+
+
+class TestRetention(RetentionContract):
+    """Retention."""
 
 
 class TestStore(StoreContract):

@@ -11,6 +11,7 @@ import asyncio
 import importlib.util
 import os
 import shutil
+import signal
 import socket
 import subprocess
 import tempfile
@@ -79,6 +80,38 @@ class Server:
             await connection.close()
 
 
+@dataclass(frozen=True)
+class OwnServer(Server):
+    """A server that a test has to itself, and may stop and start again with its data."""
+
+    data: Path
+    control: tuple[Any, ...]
+    launch: tuple[Any, ...]
+    account: dict[str, Any]
+
+    def start(self) -> None:
+        """Start it, and wait until it takes connections."""
+        _call([*self.control, *self.launch, "start"], self.account)
+
+    def stop(self) -> None:
+        """End it at once, with all its sessions."""
+        _call([*self.control, "-m", "immediate", "stop"], self.account)
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """Stand still: connections stay open, nothing is answered. POSIX alone."""
+        query = "SELECT pid FROM pg_stat_activity WHERE backend_type = 'client backend' AND pid <> pg_backend_pid()"
+        rows = run(lambda: self._with_connection(lambda connection: connection.fetch(query)))
+        processes = [int((self.data / "postmaster.pid").read_text("utf-8").split()[0]), *(row["pid"] for row in rows)]
+        for process in processes:
+            os.kill(process, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for process in processes:
+                os.kill(process, signal.SIGCONT)
+
+
 def run(work: Callable[[], Coroutine[Any, Any, T]]) -> T:
     """Run a coroutine to its end, on a thread of its own: fixtures may be set up inside a running loop."""
     with ThreadPoolExecutor(max_workers=1) as pool:
@@ -96,6 +129,15 @@ def server() -> Iterator[Server]:
     else:
         with _started(_programs()) as started:
             yield started
+
+
+@contextmanager
+def own_server() -> Iterator[OwnServer]:
+    """A server beside that of the test process. Raises NoPostgresError where none can be started."""
+    if os.environ.get(SKIP_VARIABLE) == "1":
+        pytest.skip(f"{SKIP_VARIABLE}=1 is set: everything that needs PostgreSQL is left out")
+    with _started(_programs()) as started:
+        yield started
 
 
 def _programs() -> Path:
@@ -116,7 +158,7 @@ def _programs() -> Path:
 
 
 @contextmanager
-def _started(programs: Path) -> Iterator[Server]:
+def _started(programs: Path) -> Iterator[OwnServer]:
     """A server on a free loopback port with data of its own, both gone afterwards."""
     account = _account()
     home = Path(tempfile.mkdtemp(prefix="kasparro-pg-"))
@@ -139,11 +181,14 @@ def _started(programs: Path) -> Iterator[Server]:
         port = _free_port()
         pg_ctl = [_program(programs, "pg_ctl"), "-D", data, "-w"]
         options = " ".join(f"-c {setting}" for setting in (*_SETTINGS, "unix_socket_directories=''"))
-        _call([*pg_ctl, "-l", home / "log", "-o", f"-h 127.0.0.1 -p {port} {options}", "start"], account)
+        launch = ("-l", home / "log", "-o", f"-h 127.0.0.1 -p {port} {options}")
+        running = OwnServer(f"postgresql://postgres@127.0.0.1:{port}/postgres", data, tuple(pg_ctl), launch, account)
+        running.start()
         try:
-            yield Server(f"postgresql://postgres@127.0.0.1:{port}/postgres")
+            yield running
         finally:
-            _call([*pg_ctl, "-m", "immediate", "stop"], account)
+            if (data / "postmaster.pid").exists():
+                running.stop()
     finally:
         shutil.rmtree(home, ignore_errors=True)
 

@@ -41,10 +41,10 @@ class RecordQueries:
         place = None if after is None else Place(after)
         return await self.select(query, order=Order(descending=False), after=place, limit=limit)
 
-    async def versions(self, record_id: int, /) -> list[RecordVersion]:
+    async def versions(self, record_id: int, /, *, limit: int | None = None) -> list[RecordVersion]:
         """Earlier versions, latest first."""
         states = self._tx.versions.get(record_id) or ()
-        return [_version(record_id, state) for state in sorted(states, key=_moment_key, reverse=True)]
+        return [_version(record_id, state) for state in sorted(states, key=_moment_key, reverse=True)[:limit]]
 
     async def select(
         self,
@@ -103,7 +103,7 @@ class RecordQueries:
     def _is_linked(self, record: Record, entity: int | None) -> bool:
         if entity is None:
             return True
-        link = None if record.external_id is None else self._tx.entity_links.get((record.source, record.external_id))
+        link = None if record.external_id is None else self._tx.links.get((record.source, record.external_id))
         return link is not None and link.entity_id == entity
 
 

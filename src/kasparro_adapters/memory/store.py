@@ -13,6 +13,7 @@ from kasparro_adapters.memory.ledger import MemoryRaw, MemoryRuns
 from kasparro_adapters.memory.positions import MemoryCheckpoints, MemoryPartitions, MemoryValidators
 from kasparro_adapters.memory.records import MemoryRecords
 from kasparro_adapters.memory.rejections import MemoryRejections
+from kasparro_adapters.memory.retention import MemoryRetention
 from kasparro_adapters.memory.schedules import MemorySchedules
 from kasparro_adapters.memory.service import MemoryAnswers, MemoryEvents, MemoryKeys, MemoryTotals
 from kasparro_adapters.memory.tables import State, Transaction
@@ -41,6 +42,7 @@ class MemoryUnitOfWork:
         self.answers = MemoryAnswers(transaction)
         self.entities = MemoryEntities(transaction)
         self.findings = MemoryFindings(transaction)
+        self.retention = MemoryRetention(transaction)
         self._tx = transaction
         self._committed = False
 

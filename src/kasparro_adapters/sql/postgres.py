@@ -43,7 +43,9 @@ class PostgresDatabase:
         self._writer = postgres_engine(url, limits, pool_size=5, max_overflow=15)
         self._reader = postgres_engine(
             url,
-            {"default_transaction_read_only": "on"},
+            # A bitmap loses the order of its index. Without statistics the planner takes every filter for one that
+            # leaves few rows, and would collect and sort all of a source for each page.
+            {"default_transaction_read_only": "on", "enable_bitmapscan": "off"},
             pool_size=5,
             max_overflow=15,
             isolation_level="REPEATABLE READ",

@@ -14,6 +14,7 @@ from kasparro_adapters.sql.repositories.partitions import SqlPartitions
 from kasparro_adapters.sql.repositories.raw import SqlRaw
 from kasparro_adapters.sql.repositories.records import SqlRecords
 from kasparro_adapters.sql.repositories.rejections import SqlRejections
+from kasparro_adapters.sql.repositories.retention import SqlRetention
 from kasparro_adapters.sql.repositories.runs import SqlRuns
 from kasparro_adapters.sql.repositories.schedules import SqlSchedules
 from kasparro_adapters.sql.repositories.totals import SqlTotals
@@ -41,6 +42,7 @@ class SqlUnitOfWork:
         self.answers = SqlAnswers(session, database)
         self.entities = SqlEntities(session, database)
         self.findings = SqlFindings(session, database)
+        self.retention = SqlRetention(session, database)
 
     async def commit(self) -> None:
         """Make it all visible and durable, at once."""

@@ -1,4 +1,4 @@
-"""An operation of the API: what is asked, what is answered, and who may. Routes, validation and OpenAPI all come from it."""
+"""An operation of the API: what is asked, what is answered, who may. Routes, validation and OpenAPI come from it."""
 
 from __future__ import annotations
 
@@ -22,8 +22,8 @@ class Parameters(BaseModel):
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """A validated request. `query` and `path` are instances of the operation's models (None when it has none);
-    `started` is the monotonic instant at which the request came in."""
+    """A validated request. `query`, `path` and `headers` are instances of the operation's models (None when it has
+    none); `started` is the reading of `time.perf_counter` at which the request came in."""
 
     request: Request
     service: Service
@@ -31,6 +31,7 @@ class Call:
     started: float
     query: Any = None
     path: Any = None
+    headers: Any = None
 
 
 Handler = Callable[[Call], Awaitable[Response]]

@@ -18,9 +18,9 @@ class Fault:
 
 
 @dataclass
-class Problem(Exception):
-    """Raised by handlers and middleware; becomes the answer. `title` is short and stable, `detail` one sentence that says
-    what to do. `extra` are further members of the body (409: `run_id`)."""
+class Problem(Exception):  # noqa: N818 - it is named after what it becomes
+    """Raised by handlers and middleware; becomes the answer. `title` is short and stable, `detail` one sentence that
+    says what to do. `extra` are further members of the body (409: `run_id`)."""
 
     status: int
     title: str

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import logging
-import sys
 from collections.abc import Iterable
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +15,6 @@ from kasparro_core.errors import ConfigurationError
 if TYPE_CHECKING:
     from kasparro_app.settings import Settings
 
-_OUR_LOGS = ("kasparro", "kasparro_core", "kasparro_adapters", "kasparro_app")
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON on standard output.")]
 SourceNames = Annotated[list[str] | None, typer.Argument(metavar="[SOURCE]...", help="Default: all enabled sources.")]
 
@@ -28,12 +25,13 @@ class Invocation:
 
     config: Path | None
 
-    def settings(self) -> Settings:
-        """Load the configuration and set up the log. Raises ConfigurationError."""
+    def settings(self, *, serving: bool = False) -> Settings:
+        """Load the configuration and set up the log, for a service if it is one. Raises ConfigurationError."""
+        from kasparro_app.logs import set_up_log_of
         from kasparro_app.settings import load_settings
 
         settings = load_settings(self.config)
-        set_up_log(settings.tables.log.level)
+        set_up_log_of(settings, serving=serving)
         return settings
 
     def settings_to_read_with(self) -> Settings:
@@ -48,14 +46,6 @@ def invocation(context: typer.Context) -> Invocation:
     """The invocation that a verb belongs to."""
     found = context.find_object(Invocation)
     return found if found is not None else Invocation(None)
-
-
-def set_up_log(level: str) -> None:
-    """Kasparro's log goes to standard error from this level on, that of other libraries from warnings on: at lower
-    levels they tell whole requests and statements."""
-    logging.basicConfig(stream=sys.stderr, format="%(levelname)s %(name)s: %(message)s")
-    for name in _OUR_LOGS:
-        logging.getLogger(name).setLevel(level.upper())
 
 
 def chosen_sources(settings: Settings, names: Iterable[str] | None) -> list[str]:

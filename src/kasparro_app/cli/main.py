@@ -7,7 +7,25 @@ from typing import Annotated
 
 import typer
 
-from kasparro_app.cli import check, demo, doctor, export, init, migrate, preview, read, rejections, replay, run
+from kasparro_app.cli import (
+    check,
+    compare,
+    demo,
+    doctor,
+    export,
+    healthcheck,
+    init,
+    keys,
+    migrate,
+    preview,
+    prune,
+    read,
+    rejections,
+    replay,
+    run,
+    serve,
+    stats,
+)
 from kasparro_app.cli.context import Invocation
 from kasparro_app.cli.exits import guarded
 
@@ -53,15 +71,21 @@ for _name, _verb in (
     ("check", check.check),
     ("preview", preview.preview),
     ("run", run.run),
+    ("serve", serve.serve),
     ("sources", read.sources),
     ("runs", read.runs),
+    ("stats", stats.stats),
+    ("compare", compare.compare),
     ("export", export.export),
     ("replay", replay.replay),
+    ("prune", prune.prune),
     ("migrate", migrate.migrate),
     ("doctor", doctor.doctor),
+    ("healthcheck", healthcheck.healthcheck),
 ):
     app.command(_name)(_verb)
 app.add_typer(rejections.verbs, name="rejections")
+app.add_typer(keys.verbs, name="keys")
 app.add_typer(read.state_verbs, name="state")
 
 

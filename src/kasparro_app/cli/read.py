@@ -60,7 +60,7 @@ def sources(context: typer.Context, *, as_json: AsJson = False) -> None:
 
 
 async def _source_view(work: UnitOfWork, settings: Settings, name: str) -> dict[str, Any]:
-    from kasparro_core.model import RunQuery
+    from kasparro_core.model import RecordQuery, RunQuery
 
     config = settings.sources[name]
     last = next(iter(await work.runs.list(RunQuery(source=name, limit=1))), None)
@@ -71,7 +71,7 @@ async def _source_view(work: UnitOfWork, settings: Settings, name: str) -> dict[
         "kind": config.record_mapping(name).kind,
         "schedule": config.schedule,
         "enabled": config.enabled,
-        "records": await work.records.count(name),
+        "records": await work.records.count(RecordQuery(source=name)),
         "last_run_id": last.run_id if last else None,
         "last_status": str(last.status) if last else None,
         "last_run_at": last.started_at if last else None,

@@ -11,10 +11,11 @@ from pydantic import ValidationError
 from kasparro_app.config.draft import Draft
 from kasparro_app.config.faults import nearest
 from kasparro_app.config.paths import MISSING, KeyPath, lookup
-from kasparro_app.config.schedule import schedule_fault
+from kasparro_app.config.schedule import jitter_fault, schedule_fault
 from kasparro_app.config.tables import Tables
 from kasparro_core.config import SourceConfig
 from kasparro_core.normalize.compiler import compile_mapping
+from kasparro_core.normalize.zones import load_zone
 
 _UNKNOWN_KIND = "unknown kind"
 _NAMED = re.compile(r"`(\w+)`")
@@ -83,10 +84,20 @@ def _source(draft: Draft, name: str, table: Any) -> SourceConfig | None:
     except ValidationError as error:
         draft.faults.invalid(path, model, table, error)
         return None
+    _check_schedule(draft, path, config)
+    return _with_good_mapping(draft, path, table, config)
+
+
+def _check_schedule(draft: Draft, path: KeyPath, config: SourceConfig) -> None:
     fault = schedule_fault(config.schedule)
     if fault:
         draft.faults.add((*path, "schedule"), f"{fault}, found {config.schedule!r}")
-    return _with_good_mapping(draft, path, table, config)
+    elif fault := jitter_fault(config.jitter, config.schedule):
+        draft.faults.add((*path, "jitter"), f"{fault}, found {config.jitter!r}")
+    try:
+        load_zone(config.timezone)
+    except ValueError as unknown:
+        draft.faults.add((*path, "timezone"), str(unknown))
 
 
 def _type_fault(draft: Draft, path: KeyPath, table: Mapping[str, Any]) -> None:

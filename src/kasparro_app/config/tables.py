@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
+from kasparro_app.config.amounts import parse_amount
 from kasparro_app.config.database_url import url_fault
 from kasparro_core.config import LimitOptions, Strict
 
@@ -48,13 +49,30 @@ class ApiTable(Strict):
     require_key_for_reads: bool = False
     trusted_hosts: tuple[str, ...] = ()
     cors: CorsOptions = CorsOptions()
+    max_body_bytes: int = Field(default=1024 * 1024, ge=0)
+    body_timeout: float = Field(default=10.0, gt=0)
     admin_key: SecretStr | None = None
+
+    @field_validator("rate_limit")
+    @classmethod
+    def _per_caller(cls, limit: LimitOptions | None) -> LimitOptions | None:
+        if limit is not None and (limit.key is not None or limit.burst is not None):
+            raise ValueError("expected `requests` and `per` alone: each caller has a budget of its own, without bursts")
+        return limit
+
+    @field_validator("trusted_hosts")
+    @classmethod
+    def _host_names(cls, names: tuple[str, ...]) -> tuple[str, ...]:
+        for name in names:
+            if name != "*" and "*" in name.removeprefix("*."):
+                raise ValueError(f"expected a host name, with `*.` in front for all below it, found {name!r}")
+        return names
 
 
 class LogTable(Strict):
     """`[log]`: what is written to standard error."""
 
-    level: LogLevel = "warning"
+    level: LogLevel | None = None
     format: Literal["auto", "text", "json"] = "auto"
 
 
@@ -74,6 +92,13 @@ class RetentionTable(Strict):
     runs: str | None = None
     resolved_rejections: str | None = None
     records: str | None = None
+
+    @field_validator("raw", "versions", "runs", "resolved_rejections", "records")
+    @classmethod
+    def _understood(cls, amount: str | None) -> str | None:
+        if amount is not None:
+            parse_amount(amount)
+        return amount
 
 
 class Tables(Strict):

@@ -34,7 +34,7 @@ async def look(store: Store, sources: list[str]) -> Findings:
     """Read it all in one go."""
     async with store.begin(write=False) as work:
         return Findings(
-            totals={source: await work.records.count(source) for source in sources},
+            totals={source: await work.records.count(RecordQuery(source=source)) for source in sources},
             rejections=await work.rejections.list(RejectionQuery(state="open", limit=_FEW)),
             edits=await _edits(work),
             shared=await _shared(work, sources),

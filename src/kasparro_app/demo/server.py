@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,17 +16,28 @@ _LOOPBACK = "127.0.0.1"
 
 
 @asynccontextmanager
-async def sample_api(rows: Sequence[dict[str, Any]]) -> AsyncIterator[str]:
-    """Serve the rows while the context is open, on any free port; yields the address of the market pages."""
+async def sample_api(rows: Sequence[dict[str, Any]], listening: socket.socket | None = None) -> AsyncIterator[str]:
+    """Serve the rows while the context is open, on that socket or any free port; yields the address of the pages."""
     app = web.Application()
     app.router.add_get(PATH, _Pages(rows).answer)
-    runner = web.AppRunner(app, access_log=None)
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=1)
     await runner.setup()
+    chosen = sample_socket() if listening is None else listening
     try:
-        await web.TCPSite(runner, _LOOPBACK, 0).start()
-        yield f"http://{_LOOPBACK}:{runner.addresses[0][1]}{PATH}"
+        await web.SockSite(runner, chosen).start()
+        yield pages_address(chosen)
     finally:
         await runner.cleanup()
+
+
+def sample_socket() -> socket.socket:
+    """A socket on any free port of loopback."""
+    return socket.create_server((_LOOPBACK, 0))
+
+
+def pages_address(listening: socket.socket) -> str:
+    """Where the market pages are served on a socket."""
+    return f"http://{_LOOPBACK}:{listening.getsockname()[1]}{PATH}"
 
 
 class _Pages:

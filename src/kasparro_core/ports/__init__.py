@@ -23,10 +23,9 @@ from kasparro_core.ports.storage import (
     RecordRepository,
     RejectionStore,
     RunLog,
-    Store,
-    UnitOfWork,
     ValidatorStore,
 )
+from kasparro_core.ports.unit import Store, UnitOfWork
 
 __all__ = [
     "AnswerStore",

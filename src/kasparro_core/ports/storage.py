@@ -1,4 +1,4 @@
-"""The storage ports. One unit of work is one transaction; everything else hangs off it.
+"""The storage ports of the data: records, payloads, runs, positions, ownership. `unit` ties them together.
 
 Promises that hold for every method of every store:
 
@@ -12,7 +12,6 @@ Promises that hold for every method of every store:
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Protocol
 
@@ -33,16 +32,6 @@ from kasparro_core.model.record import (
 )
 from kasparro_core.model.rejection import Rejection, RejectionQuery, StoredRejection
 from kasparro_core.model.run import Counters, LatestRuns, Run, RunQuery, RunStatus, Trigger
-from kasparro_core.ports.service import (
-    AnswerStore,
-    EntityStore,
-    EventLog,
-    FindingStore,
-    KeyStore,
-    Retention,
-    ScheduleStore,
-    TotalsStore,
-)
 
 
 class RecordRepository(Protocol):
@@ -71,8 +60,8 @@ class RecordRepository(Protocol):
         """Up to `limit` matching records in ascending record_id, greater than `after`."""
         ...
 
-    async def versions(self, record_id: int, /) -> list[RecordVersion]:
-        """Earlier versions, latest first by (occurred_at, observed_at, place in the payloads)."""
+    async def versions(self, record_id: int, /, *, limit: int | None = None) -> list[RecordVersion]:
+        """Earlier versions (at most `limit`), latest first by (occurred_at, observed_at, place in the payloads)."""
         ...
 
     async def select(
@@ -283,116 +272,4 @@ class LeaseStore(Protocol):
 
     async def release(self, lease: Lease, /) -> None:
         """Give it up (the row stays, expired and without run, so that tokens keep growing). No error if lost."""
-        ...
-
-
-class UnitOfWork(Protocol):
-    """One transaction. `async with store.begin() as work: ...; await work.commit()`."""
-
-    @property
-    def records(self) -> RecordRepository:
-        """Records of this transaction."""
-        ...
-
-    @property
-    def raw(self) -> RawStore:
-        """Raw payloads of this transaction."""
-        ...
-
-    @property
-    def runs(self) -> RunLog:
-        """The ledger of this transaction."""
-        ...
-
-    @property
-    def checkpoints(self) -> CheckpointStore:
-        """Positions of this transaction."""
-        ...
-
-    @property
-    def partitions(self) -> PartitionStore:
-        """Partition states of this transaction."""
-        ...
-
-    @property
-    def rejections(self) -> RejectionStore:
-        """Rejections of this transaction."""
-        ...
-
-    @property
-    def validators(self) -> ValidatorStore:
-        """Validators of this transaction."""
-        ...
-
-    @property
-    def leases(self) -> LeaseStore:
-        """Leases of this transaction."""
-        ...
-
-    @property
-    def totals(self) -> TotalsStore:
-        """Sums for ever, of this transaction."""
-        ...
-
-    @property
-    def events(self) -> EventLog:
-        """Events of this transaction."""
-        ...
-
-    @property
-    def keys(self) -> KeyStore:
-        """API keys of this transaction."""
-        ...
-
-    @property
-    def schedules(self) -> ScheduleStore:
-        """Schedules of this transaction."""
-        ...
-
-    @property
-    def answers(self) -> AnswerStore:
-        """Answers given, of this transaction."""
-        ...
-
-    @property
-    def entities(self) -> EntityStore:
-        """Entities of this transaction."""
-        ...
-
-    @property
-    def findings(self) -> FindingStore:
-        """Drift and anomalies of this transaction."""
-        ...
-
-    @property
-    def retention(self) -> Retention:
-        """What can be pruned, in this transaction."""
-        ...
-
-    async def commit(self) -> None:
-        """Make it all visible and durable, at once. Once per unit of work."""
-        ...
-
-
-class Store(Protocol):
-    """A database. Opens units of work; one instance serves a whole process."""
-
-    def begin(self, *, write: bool = True) -> AbstractAsyncContextManager[UnitOfWork]:
-        """A new transaction that rolls back unless committed. With `write=False` it only reads and blocks no writer;
-        it needs no commit."""
-        ...
-
-    async def migrate(self) -> str:
-        """Bring the schema to this version; concurrent callers are safe. Returns the schema revision.
-
-        Raises PermanentStorageError when the database is newer than the program.
-        """
-        ...
-
-    async def revision(self) -> str | None:
-        """The schema revision of the database, None when it is empty."""
-        ...
-
-    async def close(self) -> None:
-        """Close all connections. Twice is fine."""
         ...

@@ -14,7 +14,8 @@ from typing import Any
 from kasparro_core.errors import CheckpointError
 from kasparro_core.model import Cursor, FetchFacts, Validator
 
-_KEY = "$slice"
+SLICE_KEY = "$slice"
+"""The key of a checkpoint that points into a stored payload."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +31,7 @@ class SlicePosition:
     def to_cursor(self) -> Cursor:
         """As it stands in the checkpoint."""
         return {
-            _KEY: {
+            SLICE_KEY: {
                 "raw_id": self.raw_id,
                 "offset": self.offset,
                 "after": dict(self.after),
@@ -44,16 +45,27 @@ class SlicePosition:
 
 def slice_position(cursor: Cursor | None, source: str, partition: str) -> SlicePosition | None:
     """The place inside a payload, if that is what the checkpoint holds. Raises CheckpointError if it is damaged."""
-    if cursor is None or _KEY not in cursor:
+    if cursor is None or SLICE_KEY not in cursor:
         return None
     try:
-        return _parse(cursor[_KEY])
+        return _parse(cursor[SLICE_KEY])
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(
-            f"source {source!r}, partition {partition!r}: the checkpoint's {_KEY} is not understood: {cursor[_KEY]!r}.",
+            f"source {source!r}, partition {partition!r}: the checkpoint's {SLICE_KEY} is not understood: "
+            f"{cursor[SLICE_KEY]!r}.",
             source=source,
             hint=f"`kasparro state show {source}` shows it; `kasparro run {source} --full` reads it from the start.",
         ) from error
+
+
+def held_payload(cursor: Cursor) -> int | None:
+    """The raw_id of the payload that a checkpoint points into. None for a source's own cursor, and for a place that is
+    damaged: nothing ever resumes from it."""
+    try:
+        position = slice_position(cursor, "", "")
+    except CheckpointError:
+        return None
+    return None if position is None else position.raw_id
 
 
 def _parse(data: Mapping[str, Any]) -> SlicePosition:

@@ -7,7 +7,7 @@ import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
 
-from kasparro_core.errors import ConflictError, KasparroError, PermanentSourceError, StorageError
+from kasparro_core.errors import ConflictError, KasparroError, StorageError
 from kasparro_core.model import BatchRead, Counters, Observation, Run, RunStatus, StoredRaw, Trigger
 from kasparro_core.normalize.compiler import CompiledMapping, compile_mapping
 from kasparro_core.ports import Clock, Decoder, Observer, ProcessHandle, Store, UnitOfWork
@@ -160,11 +160,7 @@ class _Replay:
         async with self._store.begin(write=False) as work:
             stored = await work.raw.get(read.raw_id) if read.raw_id is not None else None
         if stored is None:
-            raise PermanentSourceError(
-                f"source {self._job.name!r}: raw payload {read.raw_id} of run {read.run_id} is not stored any more.",
-                source=self._job.name,
-                code="raw_missing",
-            )
+            return []  # pruned since the page was read; nothing else ever takes a payload from its read
         return await asyncio.to_thread(self._prepare, stored)
 
     def _prepare(self, stored: StoredRaw) -> list[Slice]:

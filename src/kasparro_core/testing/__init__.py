@@ -11,30 +11,69 @@ Register the marker `slow`.
 
 import pytest
 
-_SUITES = ("exactness", "history", "leases", "ledger", "order", "positions", "records", "rejections", "sources", "work")
+_SUITES = (
+    "answers",
+    "ended",
+    "entities",
+    "events",
+    "exactness",
+    "findings",
+    "history",
+    "keys",
+    "leases",
+    "ledger",
+    "order",
+    "positions",
+    "queries",
+    "records",
+    "rejections",
+    "retention",
+    "schedules",
+    "sources",
+    "totals",
+    "work",
+)
 # Before the suites are imported: their failing asserts then show values.
 pytest.register_assert_rewrite(*(f"{__name__}.{suite}" for suite in _SUITES))
 
+from kasparro_core.testing.answers import AnswerContract  # noqa: E402
+from kasparro_core.testing.entities import EntityContract  # noqa: E402
+from kasparro_core.testing.events import EventContract  # noqa: E402
+from kasparro_core.testing.findings import FindingContract  # noqa: E402
+from kasparro_core.testing.keys import KeyContract  # noqa: E402
 from kasparro_core.testing.leases import LeaseContract, ProcessHandleContract  # noqa: E402
 from kasparro_core.testing.ledger import RawStoreContract, RunLogContract  # noqa: E402
 from kasparro_core.testing.positions import CheckpointContract, PartitionContract, ValidatorContract  # noqa: E402
+from kasparro_core.testing.queries import RecordQueryContract  # noqa: E402
 from kasparro_core.testing.records import RecordRepositoryContract  # noqa: E402
 from kasparro_core.testing.rejections import RejectionContract  # noqa: E402
+from kasparro_core.testing.retention import RetentionContract  # noqa: E402
+from kasparro_core.testing.schedules import ScheduleContract  # noqa: E402
 from kasparro_core.testing.sources import DecoderContract, SourceContract  # noqa: E402
+from kasparro_core.testing.totals import TotalsContract  # noqa: E402
 from kasparro_core.testing.work import StoreContract, UnitOfWorkContract  # noqa: E402
 
 __all__ = [
+    "AnswerContract",
     "CheckpointContract",
     "DecoderContract",
+    "EntityContract",
+    "EventContract",
+    "FindingContract",
+    "KeyContract",
     "LeaseContract",
     "PartitionContract",
     "ProcessHandleContract",
     "RawStoreContract",
+    "RecordQueryContract",
     "RecordRepositoryContract",
     "RejectionContract",
+    "RetentionContract",
     "RunLogContract",
+    "ScheduleContract",
     "SourceContract",
     "StoreContract",
+    "TotalsContract",
     "UnitOfWorkContract",
     "ValidatorContract",
 ]

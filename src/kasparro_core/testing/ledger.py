@@ -5,12 +5,19 @@ from __future__ import annotations
 import pytest
 
 from kasparro_core.errors import ConflictError
-from kasparro_core.model import BatchRead, Counters, RawPayload, Run, RunQuery, RunStatus, Trigger, pack
+from kasparro_core.model import (
+    BatchRead,
+    Counters,
+    RawPayload,
+    Run,
+    RunQuery,
+    RunStatus,
+    Trigger,
+    pack,
+)
 from kasparro_core.ports import Store
 from kasparro_core.testing.build import SOURCE, begin_run, committed_run, later, payload
-
-COUNTERS = Counters(*range(1, len(Counters._fields) + 1))
-"""Counters that are all different."""
+from kasparro_core.testing.ended import COUNTERS, EndedRunContract
 
 
 class RawStoreContract:
@@ -71,7 +78,7 @@ class RawStoreContract:
             assert await work.raw.get(999_999) is None
 
 
-class RunLogContract:
+class RunLogContract(EndedRunContract):
     """The ledger. Needs a fixture `store`: migrated and empty."""
 
     async def test_starts_a_running_run_with_zero_counters(self, store: Store) -> None:
@@ -165,6 +172,14 @@ class RunLogContract:
         assert await _list(store, RunQuery(status="degraded")) == [ids[2]]
         assert await _list(store, RunQuery(limit=2)) == [ids[4], ids[3]]
         assert await _list(store, RunQuery(source="none")) == []
+
+    async def test_pages_through_runs(self, store: Store) -> None:
+        """`before` goes on where a page ended, with filters too."""
+        ids = [(await committed_run(store, source)).run_id for source in "abab"]
+        assert await _list(store, RunQuery(before=ids[2])) == [ids[1], ids[0]]
+        assert await _list(store, RunQuery(before=ids[3], limit=1)) == [ids[2]]
+        assert await _list(store, RunQuery(source="b", before=ids[3])) == [ids[1]]
+        assert await _list(store, RunQuery(before=ids[0])) == []
 
     async def test_lists_reads_in_the_order_of_their_commits(self, store: Store) -> None:
         """Reads of all partitions and runs come in the order in which they were noted, with their facts."""

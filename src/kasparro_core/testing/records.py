@@ -122,7 +122,7 @@ class UpsertContract:
         outcome = await observe(store, *changed, *rows[50_000:], seen=later(60), history=True)
         assert outcome == UpsertOutcome(0, 50_000, 50_000)
         async with store.begin(write=False) as work:
-            assert await work.records.count(SOURCE) == 100_000
+            assert await work.records.count(RecordQuery(source=SOURCE)) == 100_000
 
     async def test_takes_texts_of_any_length(self, store: Store) -> None:
         """A megabyte of text and attributes comes back as it was."""
@@ -162,13 +162,13 @@ class ReadContract:
         assert seen == sorted(seen)
 
     async def test_counts_all_records_or_those_of_one_source(self, store: Store) -> None:
-        """count() is over everything, count(source) over one source, 0 for an unknown one."""
+        """count() is over everything, of a source over its records alone, 0 for an unknown one."""
         await observe(store, record("a", source="one"), record("b", source="one"), source="one")
         await observe(store, record("a", source="two"), source="two")
         async with store.begin(write=False) as work:
             assert await work.records.count() == 3
-            assert await work.records.count("one") == 2
-            assert await work.records.count("none") == 0
+            assert await work.records.count(RecordQuery(source="one")) == 2
+            assert await work.records.count(RecordQuery(source="none")) == 0
 
     async def test_filters_by_equal_fields(self, store: Store) -> None:
         """source, kind and symbol select exactly; None selects everything."""

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from kasparro_core.model import Rejection, RejectionQuery, RejectionState, Stage, StoredRejection
+from kasparro_core.model import Metric, Rejection, RejectionQuery, RejectionState, Stage, StoredRejection, Total
 from kasparro_core.normalize.canonical import parse_json
 from kasparro_core.ports import Store
 from kasparro_core.testing.build import SOURCE, begin_run, later, payload, rejection
@@ -146,6 +146,36 @@ class RejectionContract:
             (RejectionQuery(limit=2), [4, 3]),
         ]:
             assert [row.raw_index for row in await _list(store, query)] == expected
+
+    async def test_pages_through_rejections(self, store: Store) -> None:
+        """`before` goes on where a page ended, with filters too."""
+        await _add(store, [rejection(n, code="odd" if n % 2 else "even") for n in range(5)])
+        ids = {row.raw_index: row.rejection_id for row in await _list(store)}
+        for query, expected in [
+            (RejectionQuery(before=ids[3]), [2, 1, 0]),
+            (RejectionQuery(before=ids[4], limit=2), [3, 2]),
+            (RejectionQuery(before=ids[4], code="even"), [2, 0]),
+            (RejectionQuery(before=ids[0]), []),
+        ]:
+            assert [row.raw_index for row in await _list(store, query)] == expected
+
+    async def test_counts_each_time_one_is_seen(self, store: Store) -> None:
+        """The totals grow by code and source with new and known ones, and not with a replay, nor without a commit."""
+        await _add(store, [rejection(1), rejection(1), rejection(2, code="other")])
+        await _add(store, [rejection(1), rejection(3, stage=Stage.FIELD, code="noted")])
+        await _add(store, [rejection(1)], source="theirs")
+        await _add(store, [rejection(1), rejection(9)], again=False)
+        async with store.begin() as work:
+            run = await begin_run(work)
+            await work.rejections.add(SOURCE, "", run.run_id, None, [rejection(1)], later(1))
+        async with store.begin(write=False) as work:
+            totals = await work.totals.list()
+        assert totals == [
+            Total(SOURCE, Metric.REJECTIONS, "decimal_invalid", 3),
+            Total(SOURCE, Metric.REJECTIONS, "noted", 1),
+            Total(SOURCE, Metric.REJECTIONS, "other", 1),
+            Total("theirs", Metric.REJECTIONS, "decimal_invalid", 1),
+        ]
 
 
 async def _add(

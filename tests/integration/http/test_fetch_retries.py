@@ -33,6 +33,7 @@ async def test_what_may_pass_is_tried_again(site, fetcher, ask, clock, code):
     assert clock.waits == [0.25, 0.5]
     assert (answer.facts.requests, answer.facts.retries) == (3, 2)
     assert answer.facts.throttled == (2 if code == 429 else 0)
+    assert answer.facts.retry_reasons == {"429" if code == 429 else "5xx": 2}
 
 
 @pytest.mark.parametrize("code", [400, 401, 402, 403, 404, 405, 408, 409, 410, 418, 422, 423, 425, 451, 499])
@@ -53,8 +54,39 @@ async def test_retries_are_used_up(site, fetcher, ask, clock):
         await fetcher.fetch(ask(f"{site.url}/x"))
     assert (caught.value.code, caught.value.retry_after) == ("http_503", 7.0)
     assert (caught.value.fetch.requests, caught.value.fetch.retries, caught.value.fetch.throttled) == (3, 2, 0)
+    assert caught.value.fetch.retry_reasons == {"5xx": 2}
     assert len(site.seen) == 3
     assert clock.waits == [7.0, 7.0]
+
+
+async def test_each_retry_is_counted_under_its_reason(site, fetcher, ask):
+    """Reasons are told apart and add up to the retries; what succeeds at once has none."""
+
+    def hang_up(request):
+        request.transport.abort()
+        return web.Response()
+
+    site.on("/x", [status(503), status(429), hang_up, status(500), status(502), ok])
+    answer = await fetcher.fetch(ask(f"{site.url}/x", retry=RetryRules(attempts=6)))
+    assert answer.facts.retry_reasons == {"5xx": 3, "429": 1, "connection": 1}
+    assert answer.facts.retries == 5
+    site.on("/y", ok)
+    assert (await fetcher.fetch(ask(f"{site.url}/y"))).facts.retry_reasons == {}
+
+
+async def test_a_retry_after_silence_is_counted_as_a_timeout(site, fetcher, ask):
+    """An answer that does not come in time is tried again, under its own reason."""
+    released = asyncio.Event()
+
+    async def silent(_):
+        await released.wait()
+        return web.Response()
+
+    site.on("/x", [silent, ok])
+    answer = await fetcher.fetch(ask(f"{site.url}/x", timeout=0.2, retry=RetryRules(attempts=50)))
+    released.set()
+    assert (answer.body, set(answer.facts.retry_reasons)) == (b"there", {"timeout"})
+    assert answer.facts.retry_reasons["timeout"] == answer.facts.retries
 
 
 async def test_retry_after_in_seconds_is_honoured(site, fetcher, ask, clock):
@@ -106,6 +138,7 @@ async def test_a_cut_body_is_tried_again_and_never_taken_for_whole(speaking, fet
     whole = b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\nConnection: close\r\n\r\nwhole"
     answer = await fetcher.fetch(ask(await speaking(half, whole)))
     assert (answer.body, answer.facts.retries) == (b"whole", 1)
+    assert answer.facts.retry_reasons == {"incomplete_body": 1}
     with pytest.raises(TransientSourceError) as caught:
         await fetcher.fetch(ask(await speaking(half)))
     assert caught.value.code == "incomplete_body"
@@ -115,6 +148,7 @@ async def test_a_lost_connection_is_tried_again(speaking, fetcher, ask):
     """A server that hangs up without an answer is a connection fault."""
     answer = await fetcher.fetch(ask(await speaking(b"", b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok")))
     assert (answer.body, answer.facts.requests, answer.facts.retries) == (b"ok", 2, 1)
+    assert answer.facts.retry_reasons == {"connection": 1}
 
 
 async def test_nobody_listening_is_a_connection_fault(fetcher, ask, clock):
@@ -125,6 +159,7 @@ async def test_nobody_listening_is_a_connection_fault(fetcher, ask, clock):
         with pytest.raises(TransientSourceError, match="cannot connect") as caught:
             await fetcher.fetch(ask(url))
     assert caught.value.code == "connection"
+    assert caught.value.fetch.retry_reasons == {"connection": 2}
     assert len(clock.waits) == 2
 
 

@@ -102,7 +102,7 @@ async def test_a_database_of_a_newer_program_is_refused_and_left_alone(database_
 
     await _inspected(database_url, pretend)
     opened = SqlStore(database_url)
-    with pytest.raises(PermanentStorageError, match=r"revision '9999'.*knows '0001'.*Update Kasparro") as caught:
+    with pytest.raises(PermanentStorageError, match=rf"revision '9999'.*knows '{HEAD}'.*Update Kasparro") as caught:
         await opened.migrate()
     assert caught.value.code == "storage_newer"
     assert await opened.revision() == "9999"

@@ -14,7 +14,7 @@ from kasparro_app.container import Container
 from kasparro_app.cycle import run_cycle
 from kasparro_app.runtime import container_of, open_runtime
 from kasparro_app.settings import Settings, settings_of
-from kasparro_core.model import RunStatus
+from kasparro_core.model import RecordQuery, RunStatus
 
 
 def settings_in(folder: Path) -> Settings:
@@ -70,6 +70,6 @@ async def test_providers_are_overridden_not_patched(settings: Settings) -> None:
         (first,) = await run_cycle(runtime.runner, list(runtime.jobs.values()))
         (second,) = await run_cycle(runtime.runner, list(runtime.jobs.values()))
         async with runtime.store.begin(write=False) as work:
-            assert await work.records.count("prices") == 2
+            assert await work.records.count(RecordQuery(source="prices")) == 2
     assert (first.status, second.status) == (RunStatus.SUCCEEDED, RunStatus.UNCHANGED)
     assert not (settings.root / "never-made.db").exists()

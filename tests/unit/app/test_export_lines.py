@@ -11,8 +11,8 @@ from typing import Any
 
 import pytest
 
-from kasparro_app.export import CSV_COLUMNS, csv_header, csv_line, ndjson_line
-from kasparro_app.views import stored_record_view
+from kasparro_app.export import csv_header, csv_line, ndjson_line
+from kasparro_app.views import RECORD_FIELDS, stored_record_view
 from kasparro_core.model import Record, StoredRecord
 
 INSTANT = datetime(2024, 1, 31, 10, 0, 0, 5, tzinfo=UTC)
@@ -25,7 +25,7 @@ def stored(**fields: Any) -> StoredRecord:
 
 def cells(line: str) -> dict[str, str]:
     (row,) = csv.reader(io.StringIO(line, newline=""))
-    return dict(zip(CSV_COLUMNS, row, strict=True))
+    return dict(zip(RECORD_FIELDS, row, strict=True))
 
 
 @pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", '=HYPERLINK("http://x")'])
@@ -52,7 +52,7 @@ def test_numbers_are_untouched_and_exact(value: str) -> None:
 
 def test_the_columns_are_those_of_the_view() -> None:
     """Header and view have the same keys in the same order, so that no column is lost or misplaced."""
-    assert tuple(stored_record_view(stored())) == CSV_COLUMNS == tuple(csv_header().split(","))
+    assert tuple(stored_record_view(stored())) == RECORD_FIELDS == tuple(csv_header().split(","))
 
 
 def test_attributes_and_times_are_canonical() -> None:

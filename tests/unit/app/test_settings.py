@@ -64,6 +64,13 @@ BAD_FILES: dict[str, tuple[str, list[str]]] = {
     ),
     "bad schedule": (CSV + 'schedule = "evry 5m"\n', [":4: sources.prices.schedule:", "every 15m", "'evry 5m'"]),
     "bad default": ("[defaults]\nmax_rejected = 7\n" + CSV, ["kasparro.toml:2: defaults.max_rejected:", "found 7"]),
+    "bad day": (CSV + 'schedule = "0 0 30 2 *"\n', [":4: sources.prices.schedule:", "never comes"]),
+    "bad zone": (CSV + 'timezone = "Europe/Berlyn"\n', [":4: sources.prices.timezone:", "'Europe/Berlyn'"]),
+    "bad jitter": (CSV + 'jitter = "soon"\n', [":4: sources.prices.jitter:", '"30s"', "'soon'"]),
+    "wide jitter": (
+        CSV + 'schedule = "every 1m"\njitter = "2m"\n',
+        [":5: sources.prices.jitter:", "less than the interval", "'2m'"],
+    ),
     "unknown default": ('[defaults]\nschedul = "manual"\n' + CSV, [":2: defaults.schedul:", '"schedule"?']),
     "bad date format": (
         CSV + '[sources.prices.mapping]\nkey = "a"\noccurred_at = { field = "d", format = "%Q" }\n',

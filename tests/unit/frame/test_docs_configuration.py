@@ -40,7 +40,11 @@ def closed_models() -> dict[str, type[BaseModel]]:
     """The models of a person's configuration: those of this program that refuse unknown keys and have own keys."""
     import_everything()
     mine = (model for model in subclasses(BaseModel) if model.__module__.startswith("kasparro_"))
-    closed = {model.__name__: model for model in mine if model.model_config.get("extra") == "forbid"}
+    closed = {
+        model.__name__: model
+        for model in mine
+        if model.model_config.get("extra") == "forbid" and not model.__module__.startswith("kasparro_app.api.")
+    }
     public = {name: model for name, model in sorted(closed.items()) if not name.startswith("_")}
     return {name: model for name, model in public.items() if own_fields(model)}
 

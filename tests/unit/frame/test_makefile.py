@@ -15,6 +15,7 @@ MAKEFILE = (ROOT / "Makefile").read_text("utf-8")
 TARGETS = re.findall(r"^([a-z][a-z-]*):.*## (.+)$", MAKEFILE, re.MULTILINE)
 PROMISED = {"help", "run", "demo", "test", "test-unit", "test-contract", "test-integration"}
 PROMISED |= {"lint", "format", "type-check", "clean"}
+PROMISED |= {"serve", "up", "down", "restart", "logs", "logs-db", "psql", "shell", "migrate"}
 WITHOUT_MAKE = pytest.mark.skipif(
     shutil.which("make") is None or os.name == "nt", reason="needs make and a POSIX shell"
 )
@@ -59,6 +60,31 @@ def test_an_old_python_is_refused_with_a_sentence(tmp_path: Path) -> None:
     assert "needs Python 3.11 or newer" in answer.stderr
     assert "Python 3.9.0" in answer.stderr
     assert not (tmp_path / ".venv").exists()
+
+
+@WITHOUT_MAKE
+@pytest.mark.parametrize("there", [[], [".env"]])
+def test_what_the_containers_need_is_said(there: list[str], tmp_path: Path) -> None:
+    """`make up` without .env or kasparro.toml says what to do, before docker is called."""
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for name in there:
+        (tmp_path / name).touch()
+    answer = make("-C", str(tmp_path), "up", "COMPOSE=touch called;")
+    assert answer.returncode != 0
+    assert ("There is no kasparro.toml" if there else "There is no .env") in answer.stderr
+    assert not (tmp_path / "called").exists()
+
+
+@WITHOUT_MAKE
+def test_the_containers_are_called(tmp_path: Path) -> None:
+    """With both files `make up` starts compose, with the profile if one is asked for."""
+    for name in (".env", "kasparro.toml"):
+        (tmp_path / name).touch()
+    shutil.copy(ROOT / "Makefile", tmp_path)
+    for profile, expected in (("", "compose up"), ("PROFILE=monitoring", "compose --profile monitoring up")):
+        answer = make("-C", str(tmp_path), "up", "COMPOSE=echo compose", *filter(None, [profile]))
+        assert answer.returncode == 0, answer.stderr
+        assert f"{expected} --build --detach --wait" in answer.stdout
 
 
 def test_ci_runs_the_same_two_commands() -> None:

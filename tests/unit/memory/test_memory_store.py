@@ -9,7 +9,7 @@ import pytest
 
 from kasparro_adapters.memory import MemoryHandle, MemoryOwners, MemoryStore
 from kasparro_core.errors import PermanentStorageError
-from kasparro_core.model import RunQuery, Trigger
+from kasparro_core.model import RunQuery, ScheduleState, Trigger
 from kasparro_core.ports import Liveness
 from kasparro_core.testing.build import START, committed_run, observe, record, table
 
@@ -35,6 +35,21 @@ async def test_leases_expire_by_the_clock_of_the_store():
         clock.now = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
         async with store.begin(write=False) as work:
             assert (await work.leases.get("s", "")).expired is expired
+
+
+async def test_schedules_fall_due_by_the_clock_of_the_store():
+    """The injected clock is the database's clock: a slot is due exactly when its time has come."""
+    clock = Hand()
+    store = MemoryStore(clock)
+    at = clock.now + timedelta(seconds=60)
+    async with store.begin() as work:
+        await work.schedules.add(ScheduleState("s", "every 1m", at, at))
+        await work.commit()
+    for seconds, due in [(59, 0), (60, 1), (61, 1)]:
+        clock.now = datetime(2026, 1, 1, tzinfo=UTC) + timedelta(seconds=seconds)
+        async with store.begin(write=False) as work:
+            assert await work.schedules.now() == clock.now
+            assert len(await work.schedules.due()) == due
 
 
 async def test_a_reading_unit_of_work_cannot_write():

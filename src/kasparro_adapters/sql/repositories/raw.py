@@ -21,7 +21,8 @@ class SqlRaw:
         self._database = database
 
     async def put(self, source: str, partition: str, packed: PackedPayload, /) -> int:
-        """Look first, so that known bytes are not sent again; a concurrent insert of the same is found at the end."""
+        """Look first, so that known bytes are not sent again; a concurrent insert of the same is found at the end. What
+        is found stays locked against pruning until this transaction ends: its read is not noted yet."""
         known = await self._find(source, partition, packed)
         if known is not None:
             return known
@@ -59,7 +60,8 @@ class SqlRaw:
         )
 
     async def _find(self, source: str, partition: str, packed: PackedPayload) -> int | None:
-        row = await self._session.first(select(raw_batches.c.raw_id).where(_same(source, partition, packed)))
+        statement = select(raw_batches.c.raw_id).where(_same(source, partition, packed))
+        row = await self._session.first(statement.with_for_update(read=True, key_share=True))
         return None if row is None else int(row[0])
 
 

@@ -40,7 +40,7 @@ async def _counted(
     session: Session, matches: ColumnElement[bool], candidates: Sequence[ColumnElement[bool]]
 ) -> tuple[int, int]:
     """Of the first candidates: how many there are, and how many match."""
-    return await _tally(session, select(matches.label("hit")).where(*candidates).limit(EXACT + 1))
+    return await _tally(session, select(matches.label("hit")).select_from(records).where(*candidates).limit(EXACT + 1))
 
 
 async def _sampled(session: Session, matches: ColumnElement[bool]) -> int:
@@ -50,7 +50,7 @@ async def _sampled(session: Session, matches: ColumnElement[bool]) -> int:
     span = last - first + 1
     probes = sorted({first + int(n * _GOLDEN % 1 * span) for n in range(_PROBES)})
     given = func.json_each(json.dumps(probes)).table_valued(column("value", Integer))
-    looked_at = select(matches.label("hit")).where(records.c.record_id.in_(select(given.c.value)))
+    looked_at = select(matches.label("hit")).select_from(records).where(records.c.record_id.in_(select(given.c.value)))
     _, found = await _tally(session, looked_at)
     return int(found * span / len(probes))
 

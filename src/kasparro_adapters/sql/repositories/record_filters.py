@@ -8,12 +8,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, UnaryExpression, exists, literal_column, tuple_
+from sqlalchemy import ColumnElement, UnaryExpression, exists, literal, literal_column, tuple_
 from sqlalchemy.sql.operators import custom_op
 
 from kasparro_adapters.sql.database import Database
 from kasparro_adapters.sql.ordering import order_text
 from kasparro_adapters.sql.tables import entity_links, records, value_order
+from kasparro_adapters.sql.types import BigId
 from kasparro_core.model import Order, Place, RecordQuery, SortField
 
 _BOUNDS: dict[SortField, tuple[str | None, str | None]] = {
@@ -78,8 +79,9 @@ class Filters:
 
     def behind(self, order: Order, place: Place) -> ColumnElement[bool]:
         """The record has a value of the order's field and lies behind a place that has one."""
-        found = tuple_(self.sorted_by(order.field), records.c.record_id)
-        given = tuple_(self._comparable(place.value), place.record_id)
+        column = self.sorted_by(order.field)
+        found = tuple_(column, records.c.record_id)
+        given = tuple_(literal(self._comparable(place.value), column.type), literal(place.record_id, BigId))
         return found < given if order.descending else found > given
 
     def _equalities(self, query: RecordQuery, along: str | None) -> Iterator[ColumnElement[bool]]:

@@ -49,7 +49,7 @@ class RecordQueries:
         """Matching records in ascending record_id, greater than `after`."""
         return await self.select(query, order=_BY_ID, after=None if after is None else Place(after), limit=limit)
 
-    async def versions(self, record_id: int, /) -> list[RecordVersion]:
+    async def versions(self, record_id: int, /, *, limit: int | None = None) -> list[RecordVersion]:
         """Earlier versions, latest first; those without occurred_at last."""
         table = record_versions.c
         statement = (
@@ -62,6 +62,7 @@ class RecordQueries:
                 table.raw_id.desc().nulls_last(),
                 table.raw_index.desc(),
             )
+            .limit(limit)
         )
         return [record_version(row) for row in await self._session.all(statement)]
 

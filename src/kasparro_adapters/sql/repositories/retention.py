@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -13,7 +14,7 @@ from kasparro_adapters.sql.repositories.retention_shelves import SHELVES, Shelf
 from kasparro_adapters.sql.session import Session
 from kasparro_adapters.sql.tables import checkpoints, raw_batches, run_batches
 from kasparro_core.model.service import Bound, Prunable, Pruned
-from kasparro_core.services.position import held_payload
+from kasparro_core.services.position import SLICE_KEY, held_payload
 
 _AT_ONCE = 1000
 """Rows of one statement, however many are asked for: their keys are bound parameters."""
@@ -22,8 +23,8 @@ _NOTHING = Bound(before=datetime.min.replace(tzinfo=UTC))
 
 
 class SqlRetention:
-    """The Retention of one transaction. On PostgreSQL it waits for nobody's rows: what another transaction holds is left
-    for the next time, so that neither runs nor a second pruning are held up or caught in a deadlock."""
+    """The Retention of one transaction. On PostgreSQL it waits for nobody's rows: what another transaction holds is
+    left for the next time, so that neither runs nor a second pruning are held up or caught in a deadlock."""
 
     def __init__(self, session: Session, database: Database) -> None:
         self._session = session
@@ -57,8 +58,8 @@ class SqlRetention:
         """How much `prune` would delete in all."""
         outside = (await self._outside(what, await self.settle(what, bound))).subquery()
         statement = select(func.count(), func.coalesce(func.sum(outside.c.size), 0)).select_from(outside)
-        rows, size = (await self._session.run(statement)).one()
-        return Pruned(int(rows), int(size))
+        found = (await self._session.run(statement)).one()
+        return Pruned(*map(int, found))
 
     async def _prune_some(self, what: Prunable, bound: Bound, limit: int) -> Pruned:
         rows = await self._chosen(what, bound, limit)
@@ -102,8 +103,8 @@ class SqlRetention:
     async def _held(self) -> list[int]:
         """The payloads that checkpoints point into: few, those of runs under way or broken off."""
         table = checkpoints.c
-        rows = await self._session.all(select(table.cursor).where(table.cursor.contains("$slice", autoescape=True)))
-        return [raw_id for row in rows if (raw_id := held_payload(row.cursor)) is not None]
+        rows = await self._session.all(select(table.cursor).where(table.cursor.contains(SLICE_KEY)))
+        return [raw_id for row in rows if (raw_id := held_payload(json.loads(row.cursor))) is not None]
 
 
 def _is_older(shelf: Shelf, bound: Bound) -> ColumnElement[bool]:

@@ -58,7 +58,7 @@ class Part:
 class Shelf:
     """One kind of rows. `table`: what is deleted, by `key`; `rows`: what is read. Rows are ordered by (`at`, `tie`).
 
-    `belongs`: which rows are of the kind at all; `free`: which of them nothing needs. `content`: whose bytes are counted.
+    `belongs`: which rows are of the kind at all; `free`: which of them nothing needs. `content`: whose bytes count.
     """
 
     table: Table

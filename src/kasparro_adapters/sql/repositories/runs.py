@@ -9,7 +9,7 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import CTE, ColumnElement, Executable, Row, func, literal, select, update
+from sqlalchemy import CTE, Executable, Row, ScalarSelect, func, literal, select, tuple_, update
 
 from kasparro_adapters.sql.database import Database
 from kasparro_adapters.sql.repositories.totals import SqlTotals
@@ -104,8 +104,9 @@ class SqlRuns:
         return [_run(row) for row in await self._session.all(statement)]
 
     async def latest(self, source: str | None = None, /) -> Sequence[LatestRuns]:
-        """A few index look-ups per source, however many runs there are."""
-        ids = {run_id for row in await self._session.all(_newest(source)) for run_id in row if run_id is not None}
+        """Of the newest run of each status, the newest ones."""
+        found = await self._session.all(newest_of_each_status(source))
+        ids = {run_id for row in found for run_id in row if run_id is not None}
         wanted = select(runs).where(runs.c.run_id.in_(ids)).order_by(runs.c.source)
         rows = [_run(row) for row in await self._session.all(wanted)]
         return [LatestRuns.among(of_source) for _, of_source in groupby(rows, key=attrgetter("source"))]
@@ -139,8 +140,9 @@ class SqlRuns:
         await self._session.run(update(run_batches).where(same).values(counters=json.dumps(total._asdict())))
 
 
-def _newest(source: str | None) -> Executable:
-    """The highest run_id of each status, a row per source. Jumps from one source to the next in the index."""
+def newest_of_each_status(source: str | None) -> Executable:
+    """The run_id of the newest run of each status, a row per source: one index look-up for each, however many runs
+    there are. From one source to the next it jumps in the index, too."""
     if source is None:
         names = select(func.min(runs.c.source).label("source")).cte(recursive=True)
         further = select(func.min(runs.c.source)).where(runs.c.source > names.c.source).scalar_subquery()
@@ -150,9 +152,14 @@ def _newest(source: str | None) -> Executable:
     return select(*(_newest_of(status, names) for status in RunStatus)).select_from(names)
 
 
-def _newest_of(status: RunStatus, names: CTE) -> ColumnElement[int]:
-    which = (runs.c.source == names.c.source) & (runs.c.status == str(status))
-    return select(func.max(runs.c.run_id)).where(which).correlate(names).scalar_subquery()
+def _newest_of(status: RunStatus, names: CTE) -> ScalarSelect[int]:
+    """The last entry of a (source, status) in its index. Two bounds and not `=`, and the order of all columns: else
+    PostgreSQL may walk through all younger runs of the ledger, newest first, until it meets one."""
+    place = tuple_(runs.c.source, runs.c.status)
+    wanted = tuple_(names.c.source, literal(str(status)))
+    order = (runs.c.source.desc(), runs.c.status.desc(), runs.c.run_id.desc())
+    entries = select(runs.c.run_id).where(place >= wanted, place <= wanted).order_by(*order)
+    return entries.limit(1).correlate(names).scalar_subquery()
 
 
 def _the_run(row: Row[Any] | None, run_id: int) -> Run:

@@ -1,0 +1,63 @@
+"""/compare-runs: two runs of one source side by side."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from pydantic import Field
+from starlette.responses import Response
+
+from kasparro_app.api.answers import json_answer
+from kasparro_app.api.general_answers import ProblemBody
+from kasparro_app.api.operation import Answer, Call, Operation, Parameters
+from kasparro_app.api.problems import Problem, bad_parameter, not_found
+from kasparro_app.api.shapes.common import Id
+from kasparro_app.api.shapes.runs import ComparisonAnswer
+from kasparro_app.comparison import DifferentSourcesError, UnknownRunError, compare_runs, comparison_view
+
+
+class CompareQuery(Parameters):
+    """Which two runs. Each is named once, by either of its names."""
+
+    a: Id | None = Field(None, description="The first run. Needed, unless `run_id_1` names it.")
+    b: Id | None = Field(None, description="The second run. Needed, unless `run_id_2` names it.")
+    run_id_1: Id | None = Field(None, description="An earlier name of `a`, which goes before it.")
+    run_id_2: Id | None = Field(None, description="An earlier name of `b`, which goes before it.")
+
+
+async def compare(call: Call) -> Response:
+    """The comparison. Raises Problem: 400 for runs of two sources, 404, 422."""
+    a = _named("a", call.query.a or call.query.run_id_1)
+    b = _named("b", call.query.b or call.query.run_id_2)
+    try:
+        async with call.service.store.begin(write=False) as work:
+            compared = await compare_runs(work, a, b)
+    except UnknownRunError as error:
+        raise not_found(f"{error} GET /runs lists those there are.") from error
+    except DifferentSourcesError as error:
+        raise Problem(400, "Different sources", str(error)) from error
+    return json_answer(call, comparison_view(compared))
+
+
+def _named(name: str, run_id: int | None) -> int:
+    if run_id is None:
+        raise bad_parameter(name, "the id of a run")
+    return run_id
+
+
+OPERATIONS: Final = (
+    Operation(
+        "GET",
+        "/compare-runs",
+        "Two runs of one source side by side",
+        compare,
+        {
+            200: Answer("Both runs, every figure with difference and ratio, and what was found.", ComparisonAnswer),
+            400: Answer("The runs are of two sources.", ProblemBody),
+            404: Answer("There is no such run (any more).", ProblemBody),
+        },
+        "ledger",
+        query=CompareQuery,
+        description="Differences are b - a, ratios b / a.",
+    ),
+)

@@ -1,0 +1,1 @@
+"""The service as a process: listening, beginning, serving, ending."""

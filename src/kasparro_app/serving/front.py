@@ -1,0 +1,70 @@
+"""What answers while the application is still being loaded, and hands on to it from then on."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+
+from starlette.applications import Starlette
+from starlette.responses import JSONResponse, Response
+from starlette.types import Receive, Scope, Send
+
+from kasparro_app.serving.ending import Ending
+
+_ALIVE = "/health/live"
+
+
+class Front:
+    """An ASGI application. The libraries of the service take seconds to load on a slow machine, and an orchestrator
+    asks at once whether the process lives: it does. Everything else is 503 until the application is there.
+
+    `build` makes the application, in a thread.
+    """
+
+    def __init__(self, build: Callable[[], Starlette], ending: Ending) -> None:
+        self._build = build
+        self._ending = ending
+        self._app: Starlette | None = None
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """ASGI."""
+        if scope["type"] == "lifespan":
+            await self._live(receive, send)
+        elif self._app is not None:
+            await self._app(scope, receive, send)
+        else:
+            await _meanwhile(scope["path"])(scope, receive, send)
+
+    async def _live(self, receive: Receive, send: Send) -> None:
+        await receive()
+        self._ending.guard()
+        loading = asyncio.create_task(self._load(), name="application")
+        await send({"type": "lifespan.startup.complete"})
+        await receive()
+        self._ending.stopping.set()
+        await loading
+        self._ending.over()
+        await send({"type": "lifespan.shutdown.complete"})
+
+    async def _load(self) -> None:
+        try:
+            app = await asyncio.to_thread(self._build)
+            if self._ending.stopping.is_set():
+                return
+            async with app.router.lifespan_context(app):
+                self._app = app
+                await self._ending.stopping.wait()
+        except Exception as error:  # noqa: BLE001 - the outermost edge of the service: it cannot be there, and ends
+            self._ending.fail(error)
+
+
+def _meanwhile(path: str) -> Response:
+    if path == _ALIVE:
+        return JSONResponse({"status": "alive"}, headers={"Cache-Control": "no-store"})
+    body = {
+        "type": "about:blank",
+        "title": "Starting",
+        "status": 503,
+        "detail": "The service is starting. Ask again in a moment.",
+    }
+    return JSONResponse(body, 503, {"Retry-After": "1"}, "application/problem+json")

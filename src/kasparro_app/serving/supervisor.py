@@ -1,0 +1,96 @@
+"""Several processes that serve one socket, and the one that looks after them."""
+
+from __future__ import annotations
+
+import multiprocessing
+import os
+import signal
+import socket
+import tempfile
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+from types import FrameType
+
+from starlette.applications import Starlette
+from uvicorn.config import STARTUP_FAILURE, Config
+from uvicorn.server import HANDLED_SIGNALS
+from uvicorn.supervisors import Multiprocess
+
+from kasparro_app.service import ServeOptions
+from kasparro_app.serving.ending import Ending, WorkerEnding
+from kasparro_app.serving.front import Front
+from kasparro_app.serving.worker import server_config
+from kasparro_app.settings import Settings, hand_down
+from kasparro_core.errors import KasparroError
+
+METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+
+
+@dataclass(frozen=True, slots=True)
+class WorkerApp:
+    """Makes the application of one worker, in that worker. Settings are read there; `runtime` is the directory that
+    the workers share."""
+
+    load: Callable[[], Settings]
+    options: ServeOptions
+    runtime: Path
+
+    def __call__(self) -> Front:
+        """A fault that will not pass ends this process, and so its supervisor."""
+        threading.Thread(target=_end_with_parent, name="kasparro-parent", daemon=True).start()
+        ending = WorkerEnding()
+        return Front(partial(self._build, ending), ending)
+
+    def _build(self, ending: Ending) -> Starlette:
+        from kasparro_app.serving.assembly import application
+
+        return application(self.load(), self.options, ending, runtime=self.runtime)
+
+
+def serve_together(load: Callable[[], Settings], options: ServeOptions, listening: socket.socket) -> None:
+    """Serve by `options.workers` processes until this one is told to end. Raises KasparroError when they cannot.
+
+    The directory that they share (figures about requests, the rate limit) is there before the first of them starts,
+    and goes with the last.
+    """
+    with tempfile.TemporaryDirectory(prefix="kasparro-", ignore_cleanup_errors=True) as directory:
+        runtime = Path(directory)
+        figures = runtime / "metrics"
+        figures.mkdir()
+        hand_down(METRICS_DIRECTORY, str(figures))
+        app = WorkerApp(load, options, runtime)
+        supervisor = _Supervisor(server_config(app, workers=options.workers), [listening])
+        supervisor.run()
+        if supervisor.failed:
+            raise KasparroError("The service could not be started.", code="serve", hint="The lines above say why.")
+
+
+class _Supervisor(Multiprocess):
+    """uvicorn's, which a second signal ends at once together with its workers."""
+
+    def __init__(self, config: Config, sockets: list[socket.socket]) -> None:
+        super().__init__(config, sockets)
+        for number in HANDLED_SIGNALS:
+            signal.signal(number, self._told)
+
+    @property
+    def failed(self) -> bool:
+        """Whether a worker could not start."""
+        return any(worker.exitcode == STARTUP_FAILURE for worker in self.processes)
+
+    def _told(self, number: int, _frame: FrameType | None) -> None:
+        if self.should_exit.is_set() or self.signal_queue:
+            for worker in self.processes:
+                worker.process.kill()
+            os._exit(0)
+        self.signal_queue.append(number)
+
+
+def _end_with_parent() -> None:
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        signal.raise_signal(signal.SIGTERM)

@@ -1,0 +1,81 @@
+"""The contract of FindingStore."""
+
+from __future__ import annotations
+
+from decimal import Decimal
+
+import pytest
+
+from kasparro_core.model.finding import Anomaly, DriftEvent, FindingQuery
+from kasparro_core.ports import Store
+from kasparro_core.testing.build import later
+from kasparro_core.testing.entities import Keep
+
+
+def drift(drift_id: int, source: str = "s", run_id: int = 1) -> DriftEvent:
+    """A change of shape; what is optional is there for even ids alone."""
+    full = drift_id % 2 == 0
+    return DriftEvent(
+        drift_id,
+        source,
+        "p",
+        run_id,
+        later(drift_id),
+        "retyped",
+        "quotes.USD.prïce",
+        "integer" if full else None,
+        "text" if full else None,
+        Decimal("0.75") if full else None,
+        "evolve",
+    )
+
+
+def anomaly(anomaly_id: int, source: str = "s", run_id: int = 1) -> Anomaly:
+    """A run that stands out, by figures that no float holds."""
+    low = Decimal("-0.1000000000000000055511151231257827")
+    return Anomaly(anomaly_id, source, run_id, f"m{anomaly_id}", Decimal(2**70), low, Decimal(7), later(anomaly_id))
+
+
+_PLACES = ((2, "s", 1), (4, "other", 1), (5, "s", 2), (8, "s", 3), (9, "other", 2))
+"""Id, source and run of each finding."""
+
+QUERIES = [
+    (FindingQuery(), [9, 8, 5, 4, 2]),
+    (FindingQuery(source="s"), [8, 5, 2]),
+    (FindingQuery(source="none"), []),
+    (FindingQuery(run_id=2), [9, 5]),
+    (FindingQuery(source="s", run_id=2), [5]),
+    (FindingQuery(limit=2), [9, 8]),
+    (FindingQuery(before=8, limit=2), [5, 4]),
+    (FindingQuery(source="s", before=5), [2]),
+    (FindingQuery(before=2), []),
+]
+
+
+class FindingContract:
+    """Drift and anomalies. Needs a fixture `store`: migrated and empty, and a fixture `keep` (see entities.Keep)."""
+
+    async def test_findings_come_back_as_they_are(self, store: Store, keep: Keep) -> None:
+        """Every field is there, instants and Decimals exactly, absent ones as None."""
+        await keep([drift(2), drift(3), anomaly(4)])
+        async with store.begin(write=False) as work:
+            assert list(await work.findings.drift(FindingQuery())) == [drift(3), drift(2)]
+            assert list(await work.findings.anomalies(FindingQuery())) == [anomaly(4)]
+
+    @pytest.mark.parametrize(("query", "ids"), QUERIES, ids=str)
+    async def test_lists_drift_newest_first(
+        self, store: Store, keep: Keep, query: FindingQuery, ids: list[int]
+    ) -> None:
+        """Each filter alone and together, below `before`, never more than `limit`."""
+        await keep([drift(*place) for place in _PLACES])
+        async with store.begin(write=False) as work:
+            assert [found.drift_id for found in await work.findings.drift(query)] == ids
+
+    @pytest.mark.parametrize(("query", "ids"), QUERIES, ids=str)
+    async def test_lists_anomalies_newest_first(
+        self, store: Store, keep: Keep, query: FindingQuery, ids: list[int]
+    ) -> None:
+        """The same of runs that stand out."""
+        await keep([anomaly(*place) for place in _PLACES])
+        async with store.begin(write=False) as work:
+            assert [found.anomaly_id for found in await work.findings.anomalies(query)] == ids

@@ -1,0 +1,120 @@
+"""The status page, as it comes over the wire."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+
+import pytest
+from live import Live
+from shop import csv_source, ran, write_prices
+
+from kasparro_core.errors import PermanentStorageError
+from kasparro_core.model import RunStatus, ScheduleState, Trigger
+
+HOSTILE = "<script>alert('x')</script><img src=x onerror=alert(1)>\"'&"
+
+
+@pytest.fixture
+def document() -> dict[str, Any]:
+    """A source that works, one that is switched off."""
+    return {"sources": {"prices": csv_source(), "off": csv_source(enabled=False)}}
+
+
+class Tags(HTMLParser):
+    """Collects tags, attributes and texts; complains about what is not closed."""
+
+    VOID = frozenset({"meta", "link", "img", "br"})
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.open: list[str] = []
+        self.tags: list[str] = []
+        self.attributes: list[tuple[str, str, str | None]] = []
+        self.texts: list[str] = []
+        self.feed(text)
+        assert not self.open
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append(tag)
+        self.attributes += [(tag, name, value) for name, value in attrs]
+        if tag not in self.VOID:
+            self.open.append(tag)
+
+    def handle_endtag(self, tag: str) -> None:
+        assert self.open.pop() == tag
+
+    def handle_data(self, data: str) -> None:
+        self.texts.append(data)
+
+
+async def test_the_page_shows_sources_runs_and_rejections(live: Live, tmp_path: Path) -> None:
+    """One page of well-formed HTML with status, newest run, schedule, runs and open rejections."""
+    write_prices(tmp_path, "a,1", "b,no-number")
+    run = await ran(live, "prices")
+    at = live.service.clock.now()
+    async with live.store.begin() as work:
+        await work.schedules.add(ScheduleState("prices", "every 3600s", at, at))
+        await work.schedules.pause("prices", at)
+        await work.commit()
+    reply = await live.get("/")
+    assert (reply.status, reply.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+    page = Tags(reply.body.decode())
+    text = " ".join(page.texts)
+    for word in ("prices", "succeeded", str(run.run_id), "paused since", "switched off", "decimal", "never"):
+        assert word in text, word
+
+
+async def test_hostile_texts_stay_texts(live: Live) -> None:
+    """Markup in a source's name or a run's error is shown as text: no element and no attribute comes of it."""
+    async with live.store.begin() as work:
+        run = await work.runs.start(HOSTILE, Trigger.CLI, live.service.clock.now())
+        await work.runs.finish(run.run_id, RunStatus.FAILED, live.service.clock.now(), error_code="x", error=HOSTILE)
+        await work.commit()
+    reply = await live.get("/")
+    page = Tags(reply.body.decode())
+    assert "script" not in page.tags
+    assert "img" not in page.tags
+    assert not [name for _, name, _ in page.attributes if name.startswith("on")]
+    assert HOSTILE in page.texts
+
+
+async def test_nothing_inline_and_nothing_from_elsewhere(live: Live) -> None:
+    """The page works without script, has no inline style, and refers to this service alone; the policy says so too."""
+    reply = await live.get("/")
+    page = Tags(reply.body.decode())
+    assert not {"script", "style"} & set(page.tags)
+    assert not [name for _, name, _ in page.attributes if name == "style"]
+    links = [value for _, name, value in page.attributes if name in {"href", "src"} and value]
+    assert links
+    assert not [link for link in links if "//" in link]
+    assert "script-src" not in reply.headers["Content-Security-Policy"]
+    assert "default-src 'none'" in reply.headers["Content-Security-Policy"]
+    for link in links:
+        if not link.startswith(("data:", "#")):
+            assert (await live.get(f"/{link}")).status in {200, 404}, link
+
+
+async def test_the_style_sheet(live: Live) -> None:
+    """It is served as CSS, knows dark and light, and is not sent again while it is the same."""
+    reply = await live.get("/static/kasparro.css")
+    assert (reply.status, reply.headers["Content-Type"]) == (200, "text/css; charset=utf-8")
+    assert b"prefers-color-scheme: dark" in reply.body
+    again = await live.get("/static/kasparro.css", headers={"If-None-Match": reply.headers["ETag"]})
+    assert (again.status, again.body) == (304, b"")
+    assert (await live.get("/static/other.css")).status == 404
+
+
+async def test_the_page_without_database(live: Live, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A person sees a page that says what is wrong, with 503, and it comes back by itself."""
+
+    def begin(*, write: bool = True) -> Any:
+        raise PermanentStorageError("The database secret-host cannot be reached.")
+
+    monkeypatch.setattr(live.service.store, "begin", begin)
+    reply = await live.get("/")
+    assert (reply.status, reply.headers["Content-Type"]) == (503, "text/html; charset=utf-8")
+    assert b"The database does not answer" in reply.body
+    assert b"secret-host" not in reply.body
+    assert b'http-equiv="refresh"' in reply.body

@@ -1,0 +1,112 @@
+"""Pages of a big table: each row once while others write, and never a sort or a walk over what lies before."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+from collections import Counter
+from collections.abc import AsyncIterator
+from decimal import Decimal
+
+import pytest
+from plans import plans
+
+from kasparro_adapters.sql import SqlStore
+from kasparro_core.model import EVERY_RECORD, NEWEST_FIRST, Observation, Order, PreparedRecord, RecordQuery, SortField
+from kasparro_core.testing.build import SOURCE, later, prepared, record
+
+ROWS = int(os.environ.get("KASPARRO_TEST_ROWS", "5000"))
+BATCH = 10_000
+BY_VALUE = (SortField.OCCURRED_AT, SortField.UPDATED_AT, SortField.VALUE)
+READS = {
+    "newest first": (EVERY_RECORD, NEWEST_FIRST),
+    "source": (RecordQuery(source=SOURCE), NEWEST_FIRST),
+    "kind": (RecordQuery(kind="quote"), NEWEST_FIRST),
+    "symbol": (RecordQuery(symbol="BTC"), NEWEST_FIRST),
+    **{
+        f"{'-' * descending}{field}": (EVERY_RECORD, Order(field, descending))
+        for field in BY_VALUE
+        for descending in (False, True)
+    },
+}
+
+
+def _row(n: int, title: str = "") -> PreparedRecord:
+    value = Decimal(n * 37 % 1009) if n % 3 else None
+    occurred_at = later(n * 7 % 997) if n % 4 else None
+    return prepared(record(f"k{n}", title=title, symbol="BTC", value=value, occurred_at=occurred_at), n)
+
+
+async def _write(store: SqlStore, rows: list[PreparedRecord], seen: float) -> None:
+    async with store.begin() as work:
+        await work.records.upsert(rows, Observation(SOURCE, 1, None, later(seen)))
+        await work.commit()
+
+
+@pytest.fixture
+async def store(database_url: str) -> AsyncIterator[SqlStore]:
+    """A store with ROWS records."""
+    opened = SqlStore(database_url)
+    for start in range(0, ROWS, BATCH):
+        await _write(opened, [_row(n) for n in range(start, min(start + BATCH, ROWS))], 0)
+    yield opened
+    await opened.close()
+
+
+async def test_each_row_of_the_start_comes_once_while_a_writer_inserts_and_updates(store: SqlStore) -> None:
+    """Paging newest first beside a writer that changes and adds rows all the time: every row that was there when it
+    began is seen exactly once."""
+    written = 0
+    over = asyncio.Event()
+
+    async def write() -> None:
+        nonlocal written
+        while not over.is_set():
+            written += 1
+            changed = [_row(n, f"changed {written}") for n in range(written % 100, ROWS, 100)]
+            added = [_row(ROWS + written * 10 + n) for n in range(10)]
+            await _write(store, changed + added, written)
+
+    async def read() -> Counter[str]:
+        seen: Counter[str] = Counter()
+        after = None
+        while True:
+            async with store.begin(write=False) as work:
+                page = await work.records.select(EVERY_RECORD, after=after, limit=50)
+            if not page:
+                return seen
+            seen.update(row.record.key for row in page)
+            after = NEWEST_FIRST.place_of(page[-1])
+
+    writer = asyncio.create_task(write())
+    try:
+        seen = await read()
+    finally:
+        over.set()
+        await writer
+    assert written > 1
+    assert {f"k{n}": seen[f"k{n}"] for n in range(ROWS)} == {f"k{n}": 1 for n in range(ROWS)}
+    assert max(seen.values()) == 1
+
+
+@pytest.mark.parametrize("name", READS)
+async def test_no_page_sorts_or_skips(store: SqlStore, name: str) -> None:
+    """First page, a deep one, and one among the rows without a value: no OFFSET, no sort, no scan of the table."""
+    query, order = READS[name]
+    async with store.begin(write=False) as work:
+        deep = (await work.records.select(query, order=order, offset=ROWS // 2, limit=1))[0]
+        last = (await work.records.select(query, order=order, offset=ROWS - 60, limit=1))[0]
+    for after in (None, order.place_of(deep), order.place_of(last)):
+        found = await plans(store, lambda records, a=after: records.select(query, order=order, after=a))
+        assert len(found) == 1
+        for word in ("Sort", "TEMP B-TREE", "OFFSET", "Seq Scan", "Bitmap"):
+            assert word not in found[0], found[0]
+
+
+async def test_the_change_feed_reads_along_its_index(store: SqlStore) -> None:
+    """A page of changes is a range of the index over change_seq, without a sort."""
+    for after in (0, ROWS // 2, ROWS - 100):
+        (found,) = await plans(store, lambda records, a=after: records.changes(EVERY_RECORD, after_seq=a))
+        assert "ix_records_change_seq" in found, found
+        assert "Sort" not in found
+        assert "TEMP B-TREE" not in found
