@@ -18,6 +18,7 @@ from kasparro_core.testing import (
     KeyContract,
     LeaseContract,
     PartitionContract,
+    RawRetentionContract,
     RawStoreContract,
     RecordQueryContract,
     RecordRepositoryContract,
@@ -52,10 +53,6 @@ async def store(fresh: Store) -> AsyncIterator[Store]:
 
 class TestRecords(RecordRepositoryContract):
     """RecordRepository."""
-
-
-class TestRecordQueries(RecordQueryContract):
-    """RecordRepository, as it is read."""
 
 
 class TestRaw(RawStoreContract):
@@ -119,6 +116,10 @@ class _WithRows:
         return keep
 
 
+class TestRecordQueries(_WithRows, RecordQueryContract):
+    """RecordRepository, as it is read."""
+
+
 class TestEntities(_WithRows, EntityContract):
     """EntityStore."""
 
@@ -129,6 +130,10 @@ class TestFindings(_WithRows, FindingContract):
 
 class TestRetention(RetentionContract):
     """Retention."""
+
+
+class TestRawRetention(RawRetentionContract):
+    """Retention of payloads."""
 
 
 class TestStore(StoreContract):

@@ -11,8 +11,8 @@ from sqlalchemy import Table, insert
 
 from kasparro_adapters.memory import MemoryUnitOfWork
 from kasparro_adapters.memory.tables import Transaction
+from kasparro_adapters.sql.service_tables import anomalies, drift_events, entities, entity_links
 from kasparro_adapters.sql.session import Session
-from kasparro_adapters.sql.tables import anomalies, drift_events, entities, entity_links
 from kasparro_core.model.finding import Anomaly, DriftEvent, Entity, EntityLink
 from kasparro_core.normalize.canonical import canonical_decimal
 from kasparro_core.ports import Store

@@ -5,8 +5,8 @@ from __future__ import annotations
 from sqlalchemy import Column, Connection, MetaData, Table, Text, inspect, select
 
 from kasparro_adapters.sql.database import Database
+from kasparro_adapters.sql.expected import TABLES
 from kasparro_adapters.sql.session import Session
-from kasparro_adapters.sql.tables import metadata
 from kasparro_core.errors import PermanentStorageError
 
 HEAD = "0002"
@@ -59,7 +59,7 @@ def _upgrade(connection: Connection, shown: str) -> None:
 def _refuse_foreign_tables(connection: Connection, shown: str) -> None:
     """A database without our revision must not hold tables under our names: they are somebody else's."""
     present = set(inspect(connection).get_table_names())
-    foreign = sorted(present & set(metadata.tables))
+    foreign = sorted(present & TABLES)
     if foreign:
         raise PermanentStorageError(
             f"The database {shown} holds tables of another program under names that Kasparro needs: "

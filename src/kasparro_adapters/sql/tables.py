@@ -7,11 +7,9 @@ from __future__ import annotations
 
 from sqlalchemy import (
     Column,
-    Identity,
     Index,
     Integer,
     LargeBinary,
-    MetaData,
     Table,
     Text,
     UniqueConstraint,
@@ -19,19 +17,8 @@ from sqlalchemy import (
     literal_column,
 )
 
+from kasparro_adapters.sql.table_base import id_column, metadata
 from kasparro_adapters.sql.types import BigId, ExactDecimal, Instant, Name, SearchableJson, Words
-
-metadata = MetaData(
-    naming_convention={
-        "ix": "ix_%(table_name)s_%(column_0_N_name)s",
-        "uq": "uq_%(table_name)s_%(column_0_N_name)s",
-        "pk": "pk_%(table_name)s",
-    }
-)
-
-
-def _id(name: str) -> Column[int]:
-    return Column(name, BigId, Identity(), primary_key=True, autoincrement=True)
 
 
 def _state() -> list[Column[object]]:
@@ -56,7 +43,7 @@ def _state() -> list[Column[object]]:
 records = Table(
     "records",
     metadata,
-    _id("record_id"),
+    id_column("record_id"),
     Column("source", Name, nullable=False),
     Column("key", Name, nullable=False),
     *_state(),
@@ -71,11 +58,15 @@ records = Table(
     Index(None, "updated_at", "record_id"),
     Index(None, "occurred_at", "record_id"),
     Index(None, "symbol", "record_id"),
-    Index(None, "source", "record_id"),
+    Index(None, "source", "record_id"),  # PostgreSQL: by LISTED, so that no look-up of (source, key) takes this way
     Index(None, "kind", "record_id"),
     Index(None, "change_seq"),
     sqlite_autoincrement=True,
 )
+
+LISTED = "POSIX"
+"""PostgreSQL's collation of `source` in the index by which the records of a source are listed. It compares as the
+column's own one does; a condition has to name it."""
 
 value_order = column("value_order", Text)
 """Private, SQLite alone (PostgreSQL sorts NUMERIC by itself): the order-preserving twin of `value`."""
@@ -83,7 +74,7 @@ value_order = column("value_order", Text)
 record_versions = Table(
     "record_versions",
     metadata,
-    _id("version_id"),
+    id_column("version_id"),
     Column("record_id", BigId, nullable=False),
     *_state(),
     Column("observed_at", Instant, nullable=False),
@@ -108,7 +99,7 @@ EVENTS = 2
 raw_batches = Table(
     "raw_batches",
     metadata,
-    _id("raw_id"),
+    id_column("raw_id"),
     Column("source", Name, nullable=False),
     Column("partition", Name, nullable=False),
     Column("content_hash", Name, nullable=False),
@@ -124,7 +115,7 @@ raw_batches = Table(
 run_batches = Table(
     "run_batches",
     metadata,
-    _id("read_id"),
+    id_column("read_id"),
     Column("run_id", BigId, nullable=False),
     Column("partition", Name, nullable=False),
     Column("seq", Integer, nullable=False),
@@ -163,7 +154,7 @@ COUNTERS = (
 runs = Table(
     "runs",
     metadata,
-    _id("run_id"),
+    id_column("run_id"),
     Column("source", Name, nullable=False),
     Column("trigger", Name, nullable=False),
     Column("status", Name, nullable=False),
@@ -205,7 +196,7 @@ partitions = Table(
 rejections = Table(
     "rejections",
     metadata,
-    _id("rejection_id"),
+    id_column("rejection_id"),
     Column("source", Name, nullable=False),
     Column("partition", Name, nullable=False),
     Column("run_id", BigId, nullable=False),
@@ -268,143 +259,6 @@ http_validators = Table(
     Column("item_count", Integer, nullable=False),
     Column("next", Words),
 )
-
-drift_events = Table(
-    "drift_events",
-    metadata,
-    _id("drift_id"),
-    Column("source", Name, nullable=False),
-    Column("partition", Name, nullable=False),
-    Column("run_id", BigId, nullable=False),
-    Column("detected_at", Instant, nullable=False),
-    Column("change", Name, nullable=False),
-    Column("path", Words, nullable=False),
-    Column("before", Words),
-    Column("after", Words),
-    Column("confidence", ExactDecimal),
-    Column("action", Name, nullable=False),
-    Index(None, "source", "drift_id"),
-    sqlite_autoincrement=True,
-)
-
-schema_versions = Table(
-    "schema_versions",
-    metadata,
-    Column("source", Name, primary_key=True),
-    Column("version", Integer, primary_key=True, autoincrement=False),
-    Column("schema_hash", Name, nullable=False),
-    Column("schema", SearchableJson, nullable=False),
-    Column("run_id", BigId),
-    Column("first_seen_at", Instant, nullable=False),
-    Column("accepted_at", Instant),
-)
-
-anomalies = Table(
-    "anomalies",
-    metadata,
-    _id("anomaly_id"),
-    Column("source", Name, nullable=False),
-    Column("run_id", BigId, nullable=False),
-    Column("metric", Name, nullable=False),
-    Column("found", ExactDecimal, nullable=False),
-    Column("expected_low", ExactDecimal, nullable=False),
-    Column("expected_high", ExactDecimal, nullable=False),
-    Column("detected_at", Instant, nullable=False),
-    UniqueConstraint("run_id", "metric"),
-    Index(None, "source", "anomaly_id"),
-    sqlite_autoincrement=True,
-)
-
-entities = Table(
-    "entities",
-    metadata,
-    _id("entity_id"),
-    Column("kind", Name, nullable=False),
-    Column("symbol", Name),
-    Column("name", Text),
-    Column("merged_into", BigId),
-    Column("name_folded", Text),  # private: the casefolded name, so that `q` means the same on every store
-    Index(None, "symbol"),
-    sqlite_autoincrement=True,
-)
-
-entity_links = Table(
-    "entity_links",
-    metadata,
-    Column("source", Name, primary_key=True),
-    Column("external_id", Name, primary_key=True),
-    Column("entity_id", BigId, nullable=False),
-    Column("method", Name, nullable=False),
-    Column("confidence", ExactDecimal, nullable=False),
-    Index(None, "entity_id"),
-)
-
-run_totals = Table(
-    "run_totals",
-    metadata,
-    Column("source", Name, primary_key=True),
-    Column("metric", Name, primary_key=True),
-    Column("label", Name, primary_key=True),
-    Column("value", BigId, nullable=False),
-)
-"""Sums since the first run, which no pruning lowers."""
-
-outbox = Table(
-    "outbox",
-    metadata,
-    Column("event_id", BigId, primary_key=True, autoincrement=False),
-    Column("type", Name, nullable=False),
-    Column("source", Name, nullable=False),
-    Column("run_id", BigId),
-    Column("at", Instant, nullable=False),
-    Column("data", SearchableJson, nullable=False),
-    Index(None, "at"),
-)
-"""Events. Their ids come from a row of `change_counter`, whose lock makes their order that of the commits."""
-
-api_keys = Table(
-    "api_keys",
-    metadata,
-    Column("name", Name, primary_key=True),
-    Column("scope", Name, nullable=False),
-    Column("key_hash", Name, nullable=False),
-    Column("created_at", Instant, nullable=False),
-    Column("revoked_at", Instant),
-)
-
-idempotency_keys = Table(
-    "idempotency_keys",
-    metadata,
-    Column("key", Name, primary_key=True),
-    Column("request_hash", Name, nullable=False),
-    Column("status", Integer, nullable=False),
-    Column("location", Words),
-    Column("body", Text, nullable=False),
-    Column("created_at", Instant, nullable=False),
-    Index(None, "created_at"),
-)
-
-schedules = Table(
-    "schedules",
-    metadata,
-    Column("source", Name, primary_key=True),
-    Column("spec", Name, nullable=False),
-    Column("slot_at", Instant),
-    Column("next_at", Instant),
-    Column("paused_at", Instant),
-)
-
-schedule_slots = Table(
-    "schedule_slots",
-    metadata,
-    Column("source", Name, primary_key=True),
-    Column("slot_at", Instant, primary_key=True),
-    Column("state", Name, nullable=False),
-    Column("run_id", BigId),
-    Column("folded", Integer, nullable=False),
-    Index(None, "slot_at"),
-)
-
 leases = Table(
     "leases",
     metadata,
@@ -415,17 +269,3 @@ leases = Table(
     Column("run_id", BigId),
     Column("expires_at", Instant, nullable=False),
 )
-
-
-def expected_metadata(dialect: str) -> MetaData:
-    """The tables as they look on "sqlite" or "postgresql"."""
-    copy = MetaData(naming_convention=metadata.naming_convention)
-    for table in metadata.sorted_tables:
-        table.to_metadata(copy)
-    if dialect == "sqlite":
-        twin = Column(value_order.name, Text)
-        copy.tables["records"].append_column(twin)
-        Index(None, twin, "record_id")
-    else:
-        Index(None, copy.tables["records"].c.value, "record_id")
-    return copy

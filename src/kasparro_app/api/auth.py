@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ipaddress
+import re
 from collections.abc import Iterator, Sequence
 from typing import Final, Literal
 from urllib.parse import urlsplit
@@ -21,6 +22,7 @@ HEADERS: Final = ("x-api-key", "x-scheduler-token")
 """Besides `Authorization: Bearer`."""
 CONFIGURED: Final = "(api.admin_key)"
 """The name of the key in the configuration; no key made by `kasparro keys` can have it."""
+_JWT: Final = re.compile(r"[\w-]+\.[\w-]+\.[\w-]*", re.ASCII)
 _RANKS: Final = {KeyScope.READ: 0, KeyScope.TRIGGER: 1, KeyScope.ADMIN: 2}
 _HOW: Final = "Send a key as `Authorization: Bearer KEY`, `X-API-Key: KEY` or `X-Scheduler-Token: KEY`."
 _NONE_YET: Final = "No key exists yet. Make one with `kasparro keys create NAME --scope trigger`."
@@ -87,9 +89,13 @@ class Guard:
 
 
 def presented_keys(headers: Headers) -> list[str]:
-    """The keys that a request carries, each once. Several are usual where a cloud's own token stands in
-    `Authorization` and ours in `X-Scheduler-Token`: one that is valid is enough."""
-    return list(dict.fromkeys(key for key in _presented(headers) if key))
+    """The keys that a request carries, each once. A cloud's own token (a JWT, RFC 7519) may stand in `Authorization`
+    where ours is in another header, and is none of them."""
+    bearer = [token for token in _bearer(headers) if token]
+    own = [value.strip() for name in HEADERS for value in headers.getlist(name) if value.strip()]
+    if own:
+        bearer = [token for token in bearer if not _JWT.fullmatch(token)]
+    return list(dict.fromkeys([*bearer, *own]))
 
 
 async def stored_keys(service: Service) -> Sequence[ApiKey]:
@@ -105,11 +111,13 @@ async def stored_keys(service: Service) -> Sequence[ApiKey]:
 
 
 def principal_of(presented: Sequence[str], keys: Sequence[ApiKey]) -> Principal | None:
-    """Whose key is among those presented; None when none of them works."""
+    """Whose keys are presented; None unless all of them work: a wrong one is never covered up by another."""
     found = [known_key(text, keys) for text in presented]
     working = [key for key in found if key is not None and key.revoked_at is None]
-    best = max(working, key=lambda key: _RANKS[key.scope], default=None)
-    return None if best is None else Principal(best.name, best.scope)
+    if not working or len(working) < len(found):
+        return None
+    best = max(working, key=lambda key: _RANKS[key.scope])
+    return Principal(best.name, best.scope)
 
 
 def check_scope(principal: Principal | None, needed: Literal["trigger", "admin"] | None) -> None:
@@ -132,13 +140,11 @@ def is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _presented(headers: Headers) -> Iterator[str]:
+def _bearer(headers: Headers) -> Iterator[str]:
     for value in headers.getlist("authorization"):
         scheme, _, credentials = value.partition(" ")
         if scheme.lower() == "bearer":
             yield credentials.strip()
-    for name in HEADERS:
-        yield from (value.strip() for value in headers.getlist(name))
 
 
 def _refuse_foreign_page(headers: Headers) -> None:

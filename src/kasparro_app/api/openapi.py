@@ -27,6 +27,7 @@ _SCHEMES: Final[Part] = {
 }
 _ANY_SCHEME: Final[list[Part]] = [{name: []} for name in _SCHEMES]
 _REQUEST_ID: Final = {"X-Request-ID": "The id of this request: the caller's own, or a new one."}
+EVENTS: Final = "text/event-stream"
 _ABOUT: Final = """What was ingested, how it came in, and what needs a person.
 
 Faults are told as `application/problem+json` (RFC 9457). Times are RFC 3339 in UTC. Decimals are JSON numbers with all
@@ -61,7 +62,7 @@ def _schemas(operations: Sequence[Operation]) -> tuple[Mapping[type[BaseModel], 
     """The reference to each model of an answer, and the schemas that they lead to."""
     answers = [answer for operation in operations for answer in operation.answers.values()]
     models: dict[type[BaseModel], None] = dict.fromkeys(
-        [ProblemBody, *(a.model for a in answers if a.model is not None)]
+        [ProblemBody, *(model for a in answers for model in (a.model, a.event) if model is not None)]
     )
     references, whole = models_json_schema([(model, "serialization") for model in models], ref_template=_REF)
     return {model: references[model, "serialization"] for model in models}, whole["$defs"]
@@ -98,7 +99,10 @@ def _answers(operation: Operation, *, keyed: bool) -> dict[int, Answer]:
 
 
 def _answer(answer: Answer, names: Mapping[type[BaseModel], Part]) -> Part:
-    content: Part = {media: {"schema": {"type": "string"}} for media in answer.media}
+    content: Part = {
+        media: {"schema": names[answer.event] if media == EVENTS and answer.event else {"type": "string"}}
+        for media in answer.media
+    }
     if answer.model is not None:
         kind = MEDIA if issubclass(answer.model, ProblemBody) else JSON
         content = {kind: {"schema": names[answer.model]}, **content}
@@ -121,7 +125,9 @@ def _parameter(name: str, schema: Part, place: str, *, needed: bool) -> Part:
     description = schema.pop("description", "")
     for unneeded in ("title", "expected"):
         schema.pop(unneeded, None)
-    described: Part = {"name": name, "in": place, "required": needed, "schema": schema}
+    # A parameter with an earlier name is needed, although its model takes the other one in its place.
+    required = schema.pop("needed", needed)
+    described: Part = {"name": name, "in": place, "required": required, "schema": schema}
     return {**described, "description": description} if description else described
 
 

@@ -44,6 +44,8 @@ class Answer:
     description: str
     model: type[BaseModel] | None = None
     media: tuple[str, ...] = ()
+    event: type[BaseModel] | None = None
+    """Describes one event of text/event-stream."""
     headers: Mapping[str, str] = field(default_factory=dict)
     """Header name to description."""
 

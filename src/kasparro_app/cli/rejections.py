@@ -37,7 +37,7 @@ def list_rejections(
     settings = invocation(context).settings()
     one_of("--state", state, [*RejectionState, "all"])
     one_of("--stage", stage, list(Stage))
-    query = RejectionQuery(source, None if state == "all" else state, stage, code, limit)
+    query = RejectionQuery(source, None if state == "all" else state, stage, code, limit=limit)
 
     async def question(work: UnitOfWork) -> list[StoredRejection]:
         return await work.rejections.list(query)

@@ -27,8 +27,8 @@ _JITTER_MOST = 60.0
 _JITTER_FROM = 60.0
 """Seconds an interval has at least for its slots to be spread by default."""
 
-_SHIFT = timedelta(hours=3)
-"""No zone puts its clocks on or back by more for the summer."""
+_NEAR = timedelta(hours=3)
+"""No zone puts its clocks forward or back by more for the summer."""
 
 _TICK = timedelta(microseconds=1)
 _APSCHEDULER_DAYS = ("sun", "mon", "tue", "wed", "thu", "fri", "sat")
@@ -110,14 +110,14 @@ class _Cron:
         begin = instant.astimezone(self._zone).replace(tzinfo=UTC)
         found: datetime | None = None
         until: datetime | None = None
-        for wall in self._walls(begin if self._is_calm(instant) else begin - _SHIFT):
+        for wall in self._walls(begin - self._shift(instant)):
             if until is not None and wall > until:
                 break
             for candidate in self._instants(wall):
                 if candidate > instant and (found is None or candidate < found):
                     found = candidate
             if found is not None and until is None:
-                until = wall if self._is_calm(found) else wall + _SHIFT
+                until = wall + self._shift(found)
         return found
 
     def _walls(self, after: datetime) -> Iterator[datetime]:
@@ -136,10 +136,11 @@ class _Cron:
         second = wall.replace(tzinfo=self._zone, fold=1).astimezone(UTC)
         return (first, second) if self._every_hour and second > first else (first,)
 
-    def _is_calm(self, instant: datetime) -> bool:
-        """No change of the clocks near this instant."""
-        near = (instant - _SHIFT, instant, instant + _SHIFT)
-        return len({each.astimezone(self._zone).utcoffset() for each in near}) == 1
+    def _shift(self, instant: datetime) -> timedelta:
+        """By how much the clocks change near this instant: mostly not at all."""
+        near = (instant - _NEAR, instant, instant + _NEAR)
+        offsets = [each.astimezone(self._zone).utcoffset() or timedelta() for each in near]
+        return max(offsets) - min(offsets)
 
 
 def _triggers(line: CronLine) -> list[CronTrigger]:

@@ -54,6 +54,8 @@ def parse_json(text: str | bytes) -> Any:
 
     Raises ValueError for text that is not JSON, NaN and Infinity included.
     """
+    if isinstance(text, str):
+        return _DECODER.decode(text)
     return json.loads(text, parse_float=Decimal, parse_constant=_refuse_constant)
 
 
@@ -64,6 +66,9 @@ def content_hash(text: str) -> str:
 
 def _refuse_constant(name: str) -> Any:
     raise ValueError(f"{name} is not JSON")
+
+
+_DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_refuse_constant)
 
 
 def _object(value: Mapping[str, Any]) -> str:

@@ -22,7 +22,7 @@ from kasparro_core.services.jobs import SourceJob
 KEPT_MISSED = 1000
 """Rows that are written for slots missed in a row; still older ones are counted in the oldest of them."""
 
-MOST_MISSED = 100_000
+MOST_MISSED = 10_000
 """Slots that are counted one by one; after a longer sleep the schedule goes on from now."""
 
 _log = logging.getLogger("kasparro")

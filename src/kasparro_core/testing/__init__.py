@@ -27,7 +27,9 @@ _SUITES = (
     "queries",
     "records",
     "rejections",
+    "pruning",
     "retention",
+    "retention_raw",
     "schedules",
     "sources",
     "totals",
@@ -48,6 +50,7 @@ from kasparro_core.testing.queries import RecordQueryContract  # noqa: E402
 from kasparro_core.testing.records import RecordRepositoryContract  # noqa: E402
 from kasparro_core.testing.rejections import RejectionContract  # noqa: E402
 from kasparro_core.testing.retention import RetentionContract  # noqa: E402
+from kasparro_core.testing.retention_raw import RawRetentionContract  # noqa: E402
 from kasparro_core.testing.schedules import ScheduleContract  # noqa: E402
 from kasparro_core.testing.sources import DecoderContract, SourceContract  # noqa: E402
 from kasparro_core.testing.totals import TotalsContract  # noqa: E402
@@ -64,6 +67,7 @@ __all__ = [
     "LeaseContract",
     "PartitionContract",
     "ProcessHandleContract",
+    "RawRetentionContract",
     "RawStoreContract",
     "RecordQueryContract",
     "RecordRepositoryContract",

@@ -140,7 +140,7 @@ async def test_fields_and_count(live: Live) -> None:
 
 
 async def test_the_change_feed_misses_nothing_and_does_not_scan_again(live: Live) -> None:
-    """Following next_seq shows each change; behind the last one it stands at the highest change of all, filters or not."""
+    """Following next_seq shows each change; at the end next_seq is the highest change of all, filters or not."""
     await put(live.store, quotes(5))
     first = (await live.get("/data?after_seq=0&limit=3")).json
     assert [row["key"] for row in first["data"]] == ["0", "1", "2"]

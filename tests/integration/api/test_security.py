@@ -101,10 +101,18 @@ async def test_each_of_the_three_headers_carries_a_key(live: Live, header: str) 
     assert reply.status == 202, reply.body
 
 
-async def test_one_valid_key_among_several_is_enough(live: Live) -> None:
-    """A cloud's own token in Authorization does not hide our key in X-Scheduler-Token."""
+async def test_a_clouds_own_token_is_no_key(live: Live) -> None:
+    """A JWT in Authorization does not hide our key in X-Scheduler-Token; by itself it opens nothing."""
     reply = await live.ask("POST", "/runs", key="a.cloud.token", headers={"X-Scheduler-Token": live.key})
     assert reply.status == 202
+    assert (await live.ask("POST", "/runs", key="a.cloud.token")).status == 401
+
+
+async def test_a_wrong_key_is_not_covered_up_by_a_right_one(live: Live) -> None:
+    """Several keys at once each have to work."""
+    for headers in ({"X-API-Key": "wrong"}, {"X-Scheduler-Token": "wrong"}):
+        assert (await live.ask("POST", "/runs", key=live.key, headers=headers)).status == 401
+    assert (await live.ask("POST", "/runs", key="wrong", headers={"X-API-Key": live.key})).status == 401
 
 
 async def test_a_key_counts_at_once_and_so_does_its_end(live: Live) -> None:

@@ -78,7 +78,7 @@ class Client:
 
     def wait_for(self, run_id: int) -> Any:
         def ended() -> Any:
-            run = self.json(f"/runs/{run_id}")["data"]
+            run = self.json(f"/runs/{run_id}")
             return run if run["status"] != "running" else None
 
         return until(ended, f"the end of run {run_id}", self.served)
@@ -136,11 +136,12 @@ def _listen(client: Client, events: list[dict[str, Any]], after: int) -> threadi
                 name, _, value = raw.decode().rstrip("\n").partition(":")
                 if name:
                     event[name] = value.strip()
-                elif event:
+                    continue
+                if "event" in event:
                     events.append(event)
-                    if event.get("event") == "run.finished":
-                        return
-                    event = {}
+                if event.get("event") == "run.finished":
+                    return
+                event = {}
 
     thread = threading.Thread(target=follow, daemon=True)
     thread.start()

@@ -194,7 +194,7 @@ async def test_pruning_beside_runs_and_beside_another(bench: Bench) -> None:
     assert await bench.count(orphans) == 0
     assert (await bench.replay()).status in {RunStatus.SUCCEEDED, RunStatus.UNCHANGED}
     await bench.run([*pages, *(page(4, "a", f"b{n}") for n in range(3))])
-    assert await bench.prices() == {key: "4" for key in ("a", "b0", "b1", "b2")}
+    assert await bench.prices() == dict.fromkeys(("a", "b0", "b1", "b2"), "4")
 
 
 async def test_the_services_own_things_go_by_themselves(bench: Bench) -> None:

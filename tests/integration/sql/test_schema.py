@@ -16,8 +16,8 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, inspect
 
 from kasparro_adapters.sql import SqlStore, store
+from kasparro_adapters.sql.expected import expected_metadata
 from kasparro_adapters.sql.schema import HEAD
-from kasparro_adapters.sql.tables import expected_metadata
 from kasparro_core.errors import PermanentStorageError
 
 

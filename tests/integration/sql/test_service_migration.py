@@ -16,7 +16,9 @@ from alembic.migration import MigrationContext
 from sqlalchemy import Connection, insert, inspect, select
 
 from kasparro_adapters.sql import SqlStore
-from kasparro_adapters.sql.tables import change_counter, expected_metadata, rejections, run_totals, runs
+from kasparro_adapters.sql.expected import expected_metadata
+from kasparro_adapters.sql.service_tables import run_totals
+from kasparro_adapters.sql.tables import change_counter, rejections, runs
 from kasparro_core.model import Counters, Event, EventType, Metric, RunQuery, RunStatus, Trigger
 from kasparro_core.model.totals import amounts_of_run
 

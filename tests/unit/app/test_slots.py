@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from itertools import islice, pairwise
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -234,9 +235,26 @@ _DAYS = st.sampled_from(
 )
 
 
+@cache
+def _clock(zone: str, begin: datetime, end: datetime) -> list[tuple[datetime, datetime, list[datetime]]]:
+    """Every minute with what the local clock shows, and the times in a gap that this minute stands for."""
+    tz = ZoneInfo(zone)
+    shown = []
+    for number in range(int((end - begin) / MINUTE) + 1):
+        instant = begin + number * MINUTE
+        shadows = []
+        for hours in (0.5, 1, 2):
+            before = (instant - timedelta(hours=hours)).astimezone(tz).utcoffset() or timedelta()
+            shadow = (instant + before).replace(tzinfo=None)
+            if shadow.replace(tzinfo=tz).astimezone(UTC).astimezone(tz).replace(tzinfo=None) != shadow:
+                shadows.append(shadow)
+        shown.append((instant, instant.astimezone(tz), shadows))
+    return shown
+
+
 def _expected(schedule: str, zone: str, begin: datetime, end: datetime) -> set[datetime]:
     """The slots by trying every minute: of the local clock, and (for a gap) of the clock as it was before."""
-    line, tz = cron_line(schedule), ZoneInfo(zone)
+    line = cron_line(schedule)
 
     def fits(wall: datetime) -> bool:
         day = wall.day in line.day.values
@@ -249,20 +267,11 @@ def _expected(schedule: str, zone: str, begin: datetime, end: datetime) -> set[d
             and ((day or weekday) if restricted else (day and weekday))
         )
 
-    found = set()
-    for number in range(int((end - begin) / MINUTE) + 1):
-        instant = begin + number * MINUTE
-        wall = instant.astimezone(tz)
-        if fits(wall) and (not wall.fold or line.hour.starred):
-            found.add(instant)
-        for hours in (0.5, 1, 2):
-            earlier = (instant - timedelta(hours=hours)).astimezone(tz)
-            old = instant.astimezone(earlier.tzinfo).replace(tzinfo=None)  # placeholder for readability
-            shadow = (instant + (earlier.utcoffset() or timedelta())).replace(tzinfo=None)
-            exists = shadow.replace(tzinfo=tz).astimezone(UTC).astimezone(tz).replace(tzinfo=None) == shadow
-            if old != shadow and not exists and fits(shadow):
-                found.add(instant)
-    return found
+    return {
+        instant
+        for instant, wall, shadows in _clock(zone, begin, end)
+        if (fits(wall) and (not wall.fold or line.hour.starred)) or any(map(fits, shadows))
+    }
 
 
 @given(_LINES, _ZONES, _DAYS)

@@ -7,8 +7,8 @@ from dataclasses import asdict
 from sqlalchemy import select
 
 from kasparro_adapters.sql.database import Database
+from kasparro_adapters.sql.service_tables import idempotency_keys
 from kasparro_adapters.sql.session import Session
-from kasparro_adapters.sql.tables import idempotency_keys
 from kasparro_core.errors import ConflictError
 from kasparro_core.model import GivenAnswer
 

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from sqlalchemy import select
 
 from kasparro_adapters.sql.database import Database
+from kasparro_adapters.sql.service_tables import entities, entity_links
 from kasparro_adapters.sql.session import Session
-from kasparro_adapters.sql.tables import entities, entity_links
 from kasparro_core.model.finding import Entity, EntityLink, EntityQuery
 
 _COLUMNS = tuple(column for column in entities.c if column.name != "name_folded")

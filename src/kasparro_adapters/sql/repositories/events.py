@@ -8,8 +8,9 @@ from typing import Any
 from sqlalchemy import Row, insert, select, update
 
 from kasparro_adapters.sql.database import Database
+from kasparro_adapters.sql.service_tables import outbox
 from kasparro_adapters.sql.session import Session
-from kasparro_adapters.sql.tables import EVENTS, change_counter, outbox
+from kasparro_adapters.sql.tables import EVENTS, change_counter
 from kasparro_adapters.sql.types import storable
 from kasparro_core.model import Event, EventType
 from kasparro_core.normalize.canonical import canonical_json

@@ -8,8 +8,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Table, select
 
 from kasparro_adapters.sql.database import Database
+from kasparro_adapters.sql.service_tables import anomalies, drift_events
 from kasparro_adapters.sql.session import Session
-from kasparro_adapters.sql.tables import anomalies, drift_events
 from kasparro_core.model.finding import Anomaly, DriftEvent, FindingQuery
 
 

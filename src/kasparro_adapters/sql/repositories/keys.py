@@ -8,8 +8,8 @@ from datetime import datetime
 from sqlalchemy import select, update
 
 from kasparro_adapters.sql.database import Database
+from kasparro_adapters.sql.service_tables import api_keys
 from kasparro_adapters.sql.session import Session
-from kasparro_adapters.sql.tables import api_keys
 from kasparro_core.errors import ConflictError
 from kasparro_core.model import ApiKey, Scope
 

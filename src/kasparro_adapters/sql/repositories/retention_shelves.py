@@ -25,19 +25,17 @@ from sqlalchemy import (
     select,
 )
 
+from kasparro_adapters.sql.service_tables import idempotency_keys, outbox, schedule_slots
 from kasparro_adapters.sql.tables import (
     CLOSED,
     OPEN_WITH_PAYLOAD,
     WITH_PAYLOAD,
-    idempotency_keys,
-    outbox,
     raw_batches,
     record_versions,
     records,
     rejections,
     run_batches,
     runs,
-    schedule_slots,
 )
 from kasparro_core.model.run import SUCCESSES
 from kasparro_core.model.service import Prunable
@@ -104,12 +102,15 @@ def _none(rows: Select[Any]) -> ColumnElement[bool]:
     return rows.limit(1).scalar_subquery().is_(None)
 
 
+def _newest_read(raw_id: ColumnElement[int]) -> ColumnElement[int]:
+    read = run_batches.alias()
+    return select(func.max(read.c.read_id)).where(read.c.raw_id == raw_id).scalar_subquery()
+
+
 def _raw() -> Shelf:
     """A payload is as old as its newest read. An older read of a payload is not listed."""
-    again, other, other_read = run_batches.alias("again"), raw_batches.alias("other"), run_batches.alias("other_read")
-    newest = select(func.max(again.c.read_id)).where(again.c.raw_id == run_batches.c.raw_id).scalar_subquery()
+    other = raw_batches.alias("other")
     same_partition = (other.c.source == raw_batches.c.source) & (other.c.partition == raw_batches.c.partition)
-    later = other.join(other_read, other_read.c.raw_id == other.c.raw_id)
     return Shelf(
         table=raw_batches,
         key=(raw_batches.c.raw_id,),
@@ -117,10 +118,10 @@ def _raw() -> Shelf:
         tie=run_batches.c.read_id,
         content=(raw_batches.c.payload,),
         rows=run_batches.join(raw_batches, raw_batches.c.raw_id == run_batches.c.raw_id),
-        belongs=(WITH_PAYLOAD, run_batches.c.read_id == newest),
+        belongs=(WITH_PAYLOAD, run_batches.c.read_id == _newest_read(run_batches.c.raw_id)),
         free=(
             _none(select(_ONE).where(rejections.c.raw_id == raw_batches.c.raw_id, OPEN_WITH_PAYLOAD)),
-            _some(select(_ONE).select_from(later).where(same_partition, other_read.c.read_id > run_batches.c.read_id)),
+            _some(select(_ONE).where(same_partition, _newest_read(other.c.raw_id) > run_batches.c.read_id)),
         ),
     )
 
@@ -140,12 +141,14 @@ def _runs() -> Shelf:
         belongs=(runs.c.finished_at.is_not(None),),
         free=(
             _some(
-                select(_ONE).where(
+                select(_ONE)
+                .where(
                     later.c.source == runs.c.source,
                     later.c.run_id > runs.c.run_id,
                     later.c.finished_at.is_not(None),
                     ended_alike,
                 )
+                .order_by(later.c.run_id)  # the next one: a planner left to itself starts at the table's beginning
             ),
             _none(select(_ONE).where(read.c.run_id == runs.c.run_id, read.c.raw_id.is_not(None))),
         ),
@@ -216,7 +219,7 @@ def _answers() -> Shelf:
 
 def _slots() -> Shelf:
     later = schedule_slots.alias("later")
-    same_source = later.c.source == schedule_slots.c.source
+    newest = select(func.max(later.c.slot_at)).where(later.c.source == schedule_slots.c.source).scalar_subquery()
     return Shelf(
         table=schedule_slots,
         key=(schedule_slots.c.source, schedule_slots.c.slot_at),
@@ -224,7 +227,7 @@ def _slots() -> Shelf:
         tie=schedule_slots.c.source,
         content=(schedule_slots.c.source, schedule_slots.c.state),
         rows=schedule_slots,
-        free=(_some(select(_ONE).where(same_source, later.c.slot_at > schedule_slots.c.slot_at)),),
+        free=(schedule_slots.c.slot_at < newest,),
     )
 
 

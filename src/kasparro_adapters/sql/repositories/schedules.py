@@ -11,8 +11,8 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, func, select, update
 
 from kasparro_adapters.sql.database import Database
+from kasparro_adapters.sql.service_tables import schedule_slots, schedules
 from kasparro_adapters.sql.session import Session
-from kasparro_adapters.sql.tables import schedule_slots, schedules
 from kasparro_core.errors import ConflictError
 from kasparro_core.model import ScheduleState, Slot, SlotState
 

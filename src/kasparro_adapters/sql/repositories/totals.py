@@ -7,8 +7,8 @@ from collections.abc import Sequence
 from sqlalchemy import select
 
 from kasparro_adapters.sql.database import Database
+from kasparro_adapters.sql.service_tables import run_totals
 from kasparro_adapters.sql.session import Session
-from kasparro_adapters.sql.tables import run_totals
 from kasparro_core.model import Amounts, Metric, Total
 
 _KEY = ("source", "metric", "label")

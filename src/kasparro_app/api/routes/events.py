@@ -12,7 +12,7 @@ from starlette.responses import Response, StreamingResponse
 
 from kasparro_app.api.answers import json_text
 from kasparro_app.api.operation import Answer, Call, Operation, Parameters
-from kasparro_app.api.shapes.common import MOST_ID
+from kasparro_app.api.shapes.common import MOST_ID, Line, Shape
 from kasparro_app.feed import EventFeed, Gap
 from kasparro_core.errors import StorageError
 from kasparro_core.model import Event
@@ -32,7 +32,7 @@ class EventsQuery(Parameters):
     last_event_id: int | None = Field(
         None, ge=0, le=MOST_ID, description="Go on behind this event. The header Last-Event-ID goes before it."
     )
-    source: str | None = Field(None, max_length=500, description="Only events of this source.")
+    source: Line | None = Field(None, description="Only events of this source.")
 
 
 class EventsHeaders(Parameters):
@@ -41,6 +41,15 @@ class EventsHeaders(Parameters):
     last_event_id: int | None = Field(
         None, alias="Last-Event-ID", ge=0, le=MOST_ID, description="The id of the last event that was seen."
     )
+
+
+class SentEvent(Shape):
+    """One server-sent event, field by field."""
+
+    id: str = Field(description="The event_id: what Last-Event-ID goes on behind.")
+    event: str = Field(description="The type of the event, or `reset`.")
+    data: str = Field(description="A JSON object on one line: event_id, type, source, run_id, at, data.")
+    retry: int | None = Field(None, description="Milliseconds after which to come back; sent once.")
 
 
 async def events(call: Call) -> Response:
@@ -104,7 +113,7 @@ OPERATIONS: Final = (
         "/events",
         "What happens, as it happens",
         events,
-        {200: Answer("Server-sent events, without end.", media=(MEDIA,))},
+        {200: Answer("Server-sent events, without end.", media=(MEDIA,), event=SentEvent)},
         "events",
         query=EventsQuery,
         headers=EventsHeaders,

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from kasparro_app.api.listing import newest_first
 from kasparro_app.api.operation import Answer, Call, Operation
 from kasparro_app.api.routes.ledger import NEXT
-from kasparro_app.api.shapes.common import Id, PageParameters
+from kasparro_app.api.shapes.common import Id, Line, PageParameters
 from kasparro_app.api.shapes.findings import AnomaliesAnswer, DriftAnswer
 from kasparro_core.model import Anomaly, DriftEvent, FindingQuery
 from kasparro_core.ports import UnitOfWork
@@ -21,7 +21,7 @@ from kasparro_core.ports import UnitOfWork
 class FindingsQuery(PageParameters):
     """Filters of findings."""
 
-    source: str | None = Field(None, max_length=500, description="Only those of this source.")
+    source: Line | None = Field(None, description="Only those of this source.")
     run_id: Id | None = Field(None, description="Only those of this run.")
 
 

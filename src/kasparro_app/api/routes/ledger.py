@@ -13,7 +13,7 @@ from kasparro_app.api.general_answers import ProblemBody
 from kasparro_app.api.listing import newest_first
 from kasparro_app.api.operation import Answer, Call, Operation
 from kasparro_app.api.problems import not_found
-from kasparro_app.api.shapes.common import PageParameters, RunPath
+from kasparro_app.api.shapes.common import Line, PageParameters, RunPath
 from kasparro_app.api.shapes.figures import StatsAnswer
 from kasparro_app.api.shapes.findings import RejectionsAnswer
 from kasparro_app.api.shapes.runs import RunAnswer, RunsAnswer
@@ -42,17 +42,17 @@ NEXT: Final = {"Link": 'The next page (rel="next"), when there is one.'}
 class RunsQuery(PageParameters):
     """Filters of the ledger."""
 
-    source: str | None = Field(None, max_length=500, description="Only runs of this source.")
+    source: Line | None = Field(None, description="Only runs of this source.")
     status: RunStatus | None = Field(None, description="Only runs in this status.")
 
 
 class RejectionsQuery(PageParameters):
     """Filters of rejections."""
 
-    source: str | None = Field(None, max_length=500, description="Only those of this source.")
+    source: Line | None = Field(None, description="Only those of this source.")
     state: RejectionState | None = Field(None, description="Only those in this state; absent: all.")
     stage: Stage | None = Field(None, description="Only those of this stage; `field`: notes on kept items.")
-    code: str | None = Field(None, max_length=100, description="Only those with this code.")
+    code: Line | None = Field(None, description="Only those with this code.")
 
 
 async def stats(call: Call) -> Response:

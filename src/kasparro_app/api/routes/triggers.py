@@ -13,6 +13,7 @@ from kasparro_app.api.general_answers import ProblemBody
 from kasparro_app.api.operation import Answer, Call, Operation, Parameters
 from kasparro_app.api.problems import Problem, not_found
 from kasparro_app.api.routes.sources import known_source
+from kasparro_app.api.shapes.common import Line
 from kasparro_app.api.shapes.runs import StartedAnswer
 from kasparro_app.service import Service
 from kasparro_app.views import run_view
@@ -28,7 +29,7 @@ REPLAYED: Final = "Idempotent-Replayed"
 class RunsToStart(Parameters):
     """What to run."""
 
-    source: str | None = Field(None, max_length=500, description="The source to run; absent: all that are enabled.")
+    source: Line | None = Field(None, description="The source to run; absent: all that are enabled.")
 
 
 class TriggerHeaders(Parameters):

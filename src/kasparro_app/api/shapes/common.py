@@ -14,6 +14,16 @@ MOST_ID = 2**63 - 1
 Id = Annotated[int, Field(ge=1, le=MOST_ID)]
 """An id as every store gives them out."""
 
+Line = Annotated[
+    str,
+    Field(
+        max_length=500,
+        pattern=r"^[^\x00]*$",
+        json_schema_extra={"expected": "a text of at most 500 characters, without NUL"},
+    ),
+]
+"""A name or a code, as it stands in a filter."""
+
 Exact = Annotated[Decimal, WithJsonSchema({"type": "number"})]
 """A Decimal: a JSON number with all its digits."""
 
@@ -65,7 +75,7 @@ class PageParameters(Parameters):
 class NamePath(Parameters):
     """The name of a source in a path."""
 
-    name: str = Field(min_length=1, max_length=500, description="The configured name of the source.")
+    name: Line = Field(min_length=1, description="The configured name of the source.")
 
 
 class RunPath(Parameters):
