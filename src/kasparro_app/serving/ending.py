@@ -1,7 +1,7 @@
 """How a serving process ends: in order, but always in time.
 
 signal ──▶ `stopping` is set, the server takes nothing new, runs are broken off, streams end ──▶ exit
-   │ another signal: exit at once                  GRACE seconds are over: exit at once
+   │ nothing is open yet, or another signal: exit at once        GRACE seconds are over: exit at once
 """
 
 from __future__ import annotations
@@ -31,6 +31,7 @@ class Ending:
     def __init__(self) -> None:
         self.stopping = asyncio.Event()
         self.error: Exception | None = None
+        self._open = False
         self._over = False
         self._deaf_to: set[int] = set()
         self._begun = threading.Event()
@@ -53,6 +54,10 @@ class Ending:
             self._previous[number] = signal.getsignal(number)
             signal.signal(number, signal.SIG_IGN if number in self._deaf_to else self._told)
 
+    def opening(self) -> None:
+        """From here on there is something to end in order. Before, a signal need not wait for libraries to load."""
+        self._open = True
+
     def fail(self, error: Exception) -> None:
         """End the process because of a fault that will not pass."""
         self.error = error
@@ -72,7 +77,7 @@ class Ending:
             os._exit(_OK)
 
     def _told(self, number: int, frame: FrameType | None) -> None:
-        if self._begun.is_set():
+        if self._begun.is_set() or not (self._open or self.error):
             os._exit(self.code)
         self._begun.set()
         if self._loop is not None:

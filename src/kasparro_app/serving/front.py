@@ -25,6 +25,7 @@ class Front:
         self._build = build
         self._ending = ending
         self._app: Starlette | None = None
+        self._answered = asyncio.Event()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """ASGI."""
@@ -42,18 +43,19 @@ class Front:
         await send({"type": "lifespan.startup.complete"})
         await receive()
         self._ending.stopping.set()
+        self._answered.set()
         await loading
         self._ending.over()
         await send({"type": "lifespan.shutdown.complete"})
 
     async def _load(self) -> None:
+        """The application stays open until the answers under way have been read, or given up."""
         try:
             app = await asyncio.to_thread(self._build)
-            if self._ending.stopping.is_set():
-                return
+            self._ending.opening()
             async with app.router.lifespan_context(app):
                 self._app = app
-                await self._ending.stopping.wait()
+                await self._answered.wait()
         except Exception as error:  # noqa: BLE001 - the outermost edge of the service: it cannot be there, and ends
             self._ending.fail(error)
 
