@@ -29,7 +29,7 @@ PYTEST = $(PY) -m pytest -n $(WORKERS) --dist worksteal -q $(ARGS)
 
 ##@ Use
 .PHONY: run
-run: .venv/.app ## Install, then show the whole thing on samples (`kasparro demo`; needs no network once installed)
+run: .venv/.app ## Install, then show the whole thing on samples (ARGS=--serve: as a service); needs no network once installed
 	@$(BIN)/kasparro demo $(ARGS)
 	@echo "The program is $(BIN)/kasparro; on your path: . $(BIN)/activate"
 

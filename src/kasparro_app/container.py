@@ -15,12 +15,15 @@ from kasparro_adapters.files import CsvDecoder, CsvSource
 from kasparro_adapters.http import AiohttpFetcher, HttpSource, JsonDecoder
 from kasparro_adapters.sql import SqlStore, process_handle
 from kasparro_adapters.sql.schema import HEAD
-from kasparro_app.cycle import AT_ONCE
 from kasparro_app.observers import SilentObserver
 from kasparro_core.ports import Clock, Decoder, Observer, ProcessHandle, Source, Store
 from kasparro_core.services.desk import Desk
 from kasparro_core.services.replay import Replayer
 from kasparro_core.services.run import Runner
+
+AT_ONCE = 64
+"""Runs of one process that read and write at any moment. Each may wait minutes for an upstream that hangs, so there are
+many more places than could work at once; and each may hold a payload or two in memory, so there is an end to them."""
 
 
 class Container(containers.DeclarativeContainer):

@@ -4,20 +4,23 @@ from __future__ import annotations
 
 import csv
 import io
+import re
 from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, Final
 
 from kasparro_app.views import RECORD_FIELDS, View, json_object, stored_record_view
 from kasparro_core.model import Order, Place, RecordQuery, StoredRecord
 from kasparro_core.normalize.canonical import canonical_decimal, canonical_json, rfc3339
 from kasparro_core.ports import Store
 
-PAGE = 1000
+PAGE: Final = 250
+"""Rows of one read. To read and write them takes some milliseconds, in which a server answers nobody else."""
 OLDEST_FIRST = Order(descending=False)
 _LINE_END = "\r\n"
-_FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
+_FORMULA: Final = re.compile(r"[\t\r\n]|[\s\u200b\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
+"""Spreadsheets pass over blanks, and some take full-width signs for the common ones."""
 
 
 async def matching(
@@ -71,7 +74,7 @@ def _cell(value: Any) -> str:
         case None:
             return ""
         case str():
-            return f"'{value}" if value.startswith(_FORMULA_STARTS) else value
+            return f"'{value}" if _FORMULA.match(value) else value
         case Decimal():
             return canonical_decimal(value)
         case datetime():

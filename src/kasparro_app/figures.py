@@ -35,6 +35,13 @@ class Ledger:
     running: Mapping[str, int]
     """How many runs are under way."""
 
+    def whole(self) -> Sums:
+        """The sums of all sources together."""
+        whole: Sums = Counter()
+        for sums in self.sums.values():
+            whole.update(sums)
+        return whole
+
 
 async def read_ledger(work: UnitOfWork) -> Ledger:
     """Totals, newest runs and runs under way, of one transaction."""
@@ -100,11 +107,8 @@ async def read_stats(work: UnitOfWork, configured: Iterable[str]) -> dict[str, A
     known = set(configured)
     names = sorted({*known, *ledger.sums, *ledger.latest})
     recent = {name: await _recent(work, name) for name in names}
-    whole: Sums = Counter()
-    for sums in ledger.sums.values():
-        whole.update(sums)
     newest = sorted(seconds for each in recent.values() for seconds in each)
-    total = figures_view(whole, sum(ledger.running.values()), ledger.latest.values(), newest)
+    total = figures_view(ledger.whole(), sum(ledger.running.values()), ledger.latest.values(), newest)
     sources = [_source_view(ledger, name, recent[name], configured=name in known) for name in names]
     return {"total": total, "sources": sources}
 

@@ -13,7 +13,8 @@ from kasparro_core.ports import Store
 
 LATE: Final = timedelta(minutes=1)
 """A slot that has been due for longer was not taken by any process."""
-_BAD: Final = frozenset({RunStatus.FAILED, RunStatus.INTERRUPTED})
+BAD: Final = frozenset({RunStatus.FAILED, RunStatus.INTERRUPTED})
+"""A newest run in one of these degrades the service."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,7 +41,7 @@ def health_view(
     ours = [state for state in vitals.schedules if state.source in sources and sources[state.source].enabled]
     waiting = [state.next_at for state in ours if state.next_at is not None and state.paused_at is None]
     overdue = sum(vitals.now - next_at > LATE for next_at in waiting)
-    bad = any(view["enabled"] and view["last_status"] in _BAD for view in views)
+    bad = any(view["enabled"] and view["last_status"] in BAD for view in views)
     return {
         "status": "degraded" if bad or overdue else "ok",
         "database": {"reachable": True, "milliseconds": round(milliseconds, 3)},

@@ -117,18 +117,20 @@ def until(look: Callable[[], Any], what: str, served: Served | None = None, *, s
 
 @contextmanager
 def starting() -> Iterator[Callable[..., Served]]:
-    """Starts processes: `start(folder, "serve", "--port", "0")`. Those that are left at the end are killed."""
+    """Starts processes: `start(folder, "serve", "--port", "0")`, by another `program` if need be. Those that
+    are left at the end are killed."""
     started: list[Served] = []
 
-    def start(folder: Path, *arguments: str) -> Served:
+    def start(folder: Path, *arguments: str, program: tuple[str, str] = ("-m", "kasparro_app")) -> Served:
         kept = {name: value for name, value in os.environ.items() if not name.startswith(_OURS)}
         child = subprocess.Popen(
-            [sys.executable, "-m", "kasparro_app", *arguments],
+            [sys.executable, *program, *arguments],
             cwd=folder,
             env={**kept, "PYTHONPATH": str(SRC)},
             stdout=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             text=True,
+            start_new_session=True,  # a group of its own, as a terminal makes one
         )
         started.append(Served(child))
         return started[-1]

@@ -42,13 +42,13 @@ class MemoryRejections:
             digest = hashlib.sha256(payload.encode()).hexdigest()
             identity = (source, partition, str(rejection.stage), rejection.code, stored_path(rejection.path), digest)
             known = self._tx.rejection_ids.get(identity)
+            rejection_id = known if known is not None else self._tx.next("rejections")
+            stored = _first(rejection_id, source, partition, run_id, raw_id, rejection, payload, at.astimezone(UTC))
             if known is not None:
                 if again:
-                    self._repeat(known)
+                    self._repeat(stored)
                 continue
-            rejection_id = self._tx.next("rejections")
             self._tx.rejection_ids.put(identity, rejection_id)
-            stored = _first(rejection_id, source, partition, run_id, raw_id, rejection, payload, at.astimezone(UTC))
             self._tx.rejections.put(rejection_id, stored)
             self._index(stored)
         if again:
@@ -67,14 +67,15 @@ class MemoryRejections:
         matching = [row for row in self._tx.rejections.rows() if _matches(row, query)]
         return sorted(matching, key=attrgetter("rejection_id"), reverse=True)[: query.limit]
 
-    def _repeat(self, rejection_id: int) -> None:
-        stored = self._tx.rejections.get(rejection_id)
+    def _repeat(self, new: StoredRejection) -> None:
+        stored = self._tx.rejections.get(new.rejection_id)
         if stored is None:
-            raise LookupError(f"rejection {rejection_id} is indexed but not stored")
-        reopened = RejectionState.OPEN if stored.state == RejectionState.RESOLVED else stored.state
-        self._tx.rejections.put(rejection_id, replace(stored, times=stored.times + 1, state=str(reopened)))
+            raise LookupError(f"rejection {new.rejection_id} is indexed but not stored")
+        grown = replace(stored, times=stored.times + 1)
         if stored.state == RejectionState.RESOLVED:
+            grown = replace(grown, state=new.state, run_id=new.run_id, raw_id=new.raw_id, raw_index=new.raw_index)
             self._index(stored)
+        self._tx.rejections.put(new.rejection_id, grown)
 
     def _index(self, stored: StoredRejection) -> None:
         """Note an open rejection under its record key, so that loads find it without a search."""

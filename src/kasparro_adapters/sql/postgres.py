@@ -24,7 +24,10 @@ from kasparro_core.normalize.canonical import parse_json
 _SCHEMA_LOCK = 0x6B6173706172726F  # one number of our own in the database's space of advisory locks: "kasparro"
 _IDLE_LIMIT = 30  # seconds; below the lease, so that a stopped owner cannot block its successor
 
+_POOL = {"pool_size": 5, "max_overflow": 10}  # twice, and a handle: three processes leave room in a server's usual 100
+
 CONNECT_TIMEOUT = 10.0
+"""Seconds that opening a connection may take, and that a reader waits for a free one."""
 
 
 class PostgresDatabase:
@@ -40,14 +43,14 @@ class PostgresDatabase:
             "lock_timeout": f"{lock_wait * 1000:.0f}",
             "idle_in_transaction_session_timeout": f"{_IDLE_LIMIT}s",
         }
-        self._writer = postgres_engine(url, limits, pool_size=5, max_overflow=15)
+        self._writer = postgres_engine(url, limits, **_POOL, pool_timeout=lock_wait)
         self._reader = postgres_engine(
             url,
             # A bitmap loses the order of its index. Without statistics the planner takes every filter for one that
             # leaves few rows, and would collect and sort all of a source for each page.
             {"default_transaction_read_only": "on", "enable_bitmapscan": "off"},
-            pool_size=5,
-            max_overflow=15,
+            **_POOL,
+            pool_timeout=CONNECT_TIMEOUT,
             isolation_level="REPEATABLE READ",
         )
 

@@ -57,11 +57,19 @@ records = Table(
     # What `/data` reads in order of, each with record_id as the tie-breaker: a page costs the same wherever it lies.
     Index(None, "updated_at", "record_id"),
     Index(None, "occurred_at", "record_id"),
-    Index(None, "symbol", "record_id"),
     Index(None, "source", "record_id"),  # PostgreSQL: by LISTED, so that no look-up of (source, key) takes this way
     Index(None, "kind", "record_id"),
     Index(None, "change_seq"),
     sqlite_autoincrement=True,
+)
+WITH_SYMBOL = records.c.symbol.is_not(None)
+
+Index(  # as the others; what has no symbol, as most files, pays nothing for it
+    "ix_records_symbol_record_id",
+    records.c.symbol,
+    records.c.record_id,
+    sqlite_where=WITH_SYMBOL,
+    postgresql_where=WITH_SYMBOL,
 )
 
 LISTED = "POSIX"

@@ -6,13 +6,14 @@ import time
 from collections.abc import Iterable, Mapping
 from decimal import Decimal
 from hashlib import blake2b
+from types import UnionType
 from typing import Any, Final
 
 from starlette.responses import Response
 
 from kasparro_app.api.operation import Call
 from kasparro_app.views import View, json_object
-from kasparro_core.normalize.canonical import canonical_decimal, canonical_json
+from kasparro_core.normalize.canonical import canonical_json
 
 JSON: Final = "application/json"
 _OLD_PLACES: Final = ("offset", "page")
@@ -104,12 +105,16 @@ def _ordered(value: Any) -> str:
     return canonical_json(value)
 
 
-def _with_texts(value: Any) -> Any:
-    """The same with every Decimal as its plain text."""
-    if isinstance(value, Decimal):
-        return canonical_decimal(value)
+def _with_texts(value: Any, numbers: type | UnionType = Decimal) -> Any:
+    """The same with every Decimal as its plain text, and with every number inside `attributes`: what was stored does
+    not tell the Decimal 5 from the integer, and a member has one type in all rows."""
+    if isinstance(value, numbers) and not isinstance(value, bool):
+        return canonical_json(value)
     if isinstance(value, Mapping):
-        return {key: _with_texts(item) for key, item in value.items()}
+        return {
+            key: _with_texts(item, Decimal | int | float if key == "attributes" else numbers)
+            for key, item in value.items()
+        }
     if isinstance(value, list | tuple):
-        return [_with_texts(item) for item in value]
+        return [_with_texts(item, numbers) for item in value]
     return value

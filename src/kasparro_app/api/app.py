@@ -8,17 +8,12 @@ from pathlib import Path
 from typing import Any, Final
 
 from starlette.applications import Starlette
-from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
-from starlette.middleware.body_limit import RequestBodyLimitMiddleware
 from starlette.middleware.cors import CORSMiddleware
 from starlette.middleware.gzip import GZipMiddleware
-from starlette.requests import Request
-from starlette.responses import Response
 
 from kasparro_app.api.auth import Guard, Identify, is_loopback
-from kasparro_app.api.context import context_of
-from kasparro_app.api.errors import Faults, problem_answer, problem_of
+from kasparro_app.api.errors import Faults
 from kasparro_app.api.limits import RateLimit
 from kasparro_app.api.middleware import Bodies, Hosts, SafeHeaders, Trace
 from kasparro_app.api.openapi import openapi_text
@@ -53,7 +48,6 @@ def build_app(
     app = Starlette(
         routes=table.routes,
         middleware=_around(service, table, windows),
-        exception_handlers={HTTPException: _http_fault},
         lifespan=_life(lifespan, windows),
     )
     app.router.redirect_slashes = False
@@ -94,7 +88,6 @@ def _around(service: Service, table: Table, windows: Windows) -> list[Middleware
         *_limited(api, windows),
         Middleware(Guard, service=service),
         Middleware(Bodies, max_bytes=api.max_body_bytes, seconds=api.body_timeout),
-        Middleware(RequestBodyLimitMiddleware, max_body_size=api.max_body_bytes),
     ]
 
 
@@ -124,8 +117,3 @@ def _host_names(service: Service) -> tuple[str, ...]:
     if configured:
         return configured
     return LOOPBACK_NAMES if is_loopback(service.options.host) else ("*",)
-
-
-async def _http_fault(request: Request, error: Exception) -> Response:
-    """Starlette's own refusals (a body that is too long) in the shape of all others."""
-    return problem_answer(problem_of(error), context_of(request.scope).request_id)

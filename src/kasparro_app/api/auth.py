@@ -22,6 +22,8 @@ HEADERS: Final = ("x-api-key", "x-scheduler-token")
 """Besides `Authorization: Bearer`."""
 CONFIGURED: Final = "(api.admin_key)"
 """The name of the key in the configuration; no key made by `kasparro keys` can have it."""
+_OF_PROXIES: Final = frozenset({"basic", "digest", "negotiate"})
+"""Schemes by which a proxy in front asks who it is, and which it passes on."""
 _JWT: Final = re.compile(r"[\w-]+\.[\w-]+\.[\w-]*", re.ASCII)
 _RANKS: Final = {KeyScope.READ: 0, KeyScope.TRIGGER: 1, KeyScope.ADMIN: 2}
 _HOW: Final = "Send a key as `Authorization: Bearer KEY`, `X-API-Key: KEY` or `X-Scheduler-Token: KEY`."
@@ -73,7 +75,7 @@ class Guard:
         posting = scope["method"] == "POST"
         if not posting and (not self._key_for_reads or context.is_open):
             return
-        if self._insecure and not presented_keys(headers):
+        if self._insecure and not any(presented_keys(headers)):
             _refuse_foreign_page(headers)
             context.principal = Principal("(insecure)", KeyScope.ADMIN)
         if context.principal is None:
@@ -82,17 +84,17 @@ class Guard:
             check_scope(context.principal, "trigger")
 
     async def _unauthorized(self, headers: Headers) -> Problem:
-        if presented_keys(headers):
+        if any(presented_keys(headers)):
             return _challenge("The key is not known here, or was revoked.", 'error="invalid_token"')
         works = any(key.revoked_at is None for key in await stored_keys(self._service))
         return _challenge(_HOW if works else f"{_NONE_YET} {_HOW}")
 
 
 def presented_keys(headers: Headers) -> list[str]:
-    """The keys that a request carries, each once. A cloud's own token (a JWT, RFC 7519) may stand in `Authorization`
-    where ours is in another header, and is none of them."""
-    bearer = [token for token in _bearer(headers) if token]
-    own = [value.strip() for name in HEADERS for value in headers.getlist(name) if value.strip()]
+    """The keys that a request carries, each once; "" stands for what is none, and never works. A cloud's own token (a
+    JWT, RFC 7519) may stand in `Authorization` where ours is in another header, and is none of them."""
+    bearer = list(_bearer(headers))
+    own = [value.strip() for name in HEADERS for value in headers.getlist(name)]
     if own:
         bearer = [token for token in bearer if not _JWT.fullmatch(token)]
     return list(dict.fromkeys([*bearer, *own]))
@@ -143,8 +145,8 @@ def is_loopback(host: str) -> bool:
 def _bearer(headers: Headers) -> Iterator[str]:
     for value in headers.getlist("authorization"):
         scheme, _, credentials = value.partition(" ")
-        if scheme.lower() == "bearer":
-            yield credentials.strip()
+        if scheme.lower() not in _OF_PROXIES:
+            yield credentials.strip() if scheme.lower() == "bearer" else ""
 
 
 def _refuse_foreign_page(headers: Headers) -> None:

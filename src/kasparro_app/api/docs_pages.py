@@ -38,6 +38,8 @@ _REDOC = f"""<!doctype html>
 _OWN: Final = {
     "swagger-start.js": "SwaggerUIBundle({ url: 'openapi.json', dom_id: '#swagger-ui', deepLinking: true });\n",
 }
+_FOREIGN_LOGO: Final = b"https://cdn.redoc.ly/redoc/logo-mini-full.svg"
+"""ReDoc would ask its maker's host for it, which the policy refuses with an error in the browser's console."""
 _FILES: Final = {"swagger.js": "swagger_bundle.js", "swagger.css": "swagger_style.css", "redoc.js": "redoc.js"}
 
 
@@ -76,7 +78,8 @@ def _asset(name: str) -> bytes:
     if name in _OWN:
         return _OWN[name].encode()
     if name in _FILES:
-        return Path(str(distribution("offapi").locate_file(f"offapi/{_FILES[name]}"))).read_bytes()
+        file = Path(str(distribution("offapi").locate_file(f"offapi/{_FILES[name]}")))
+        return file.read_bytes().replace(_FOREIGN_LOGO, b"data:,")
     raise not_found(f"The pages have no file {name}.")
 
 

@@ -8,7 +8,6 @@ from dataclasses import asdict
 from http import HTTPStatus
 from typing import Any, Final
 
-from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -62,9 +61,6 @@ def problem_of(error: Exception) -> Problem:
             )
         case ConflictError():
             return Problem(409, "Conflict", str(error))
-        case HTTPException():
-            phrase = HTTPStatus(error.status_code).phrase
-            return Problem(error.status_code, phrase, error.detail, headers=dict(error.headers or {}))
         case _:
             return Problem(
                 500, "Internal Server Error", "This is a bug in Kasparro. Its log tells more under this request_id."
@@ -106,7 +102,7 @@ def _tell(error: Exception) -> None:
     """Note in the log what an operator has to know."""
     if isinstance(error, StorageError):
         _log.error("the database failed: %s", error)
-    elif not isinstance(error, Problem | ConflictError | HTTPException):
+    elif not isinstance(error, Problem | ConflictError):
         _log.error("a bug while handling a request", exc_info=error)
 
 

@@ -107,10 +107,7 @@ class Hosts:
 
 
 class Bodies:
-    """ASGI: a request's body has to come whole within `seconds`, and may announce at most `max_bytes`.
-
-    (RequestBodyLimitMiddleware, which comes next, stops what is longer than announced.)
-    """
+    """ASGI: a request's body has to come whole within `seconds`, and may have at most `max_bytes`, announced or not."""
 
     def __init__(self, app: ASGIApp, max_bytes: int, seconds: float) -> None:
         self._app = app
@@ -118,33 +115,44 @@ class Bodies:
         self._seconds = seconds
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass the request on. Raises Problem: 413 here, 408 where the body is read."""
+        """Pass the request on. Raises Problem: 413 for a length that is announced; where the body is read, 413 and
+        408."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
         announced = Headers(scope=scope).get("content-length", "")
-        if announced.isdecimal() and int(announced) > self._max_bytes:
-            raise Problem(413, "Content Too Large", f"A body may have at most {self._max_bytes} bytes.")
+        if announced.isdecimal():
+            self._check(int(announced))
         deadline = asyncio.get_running_loop().time() + self._seconds
-        coming = True
+        coming, length = True, 0
 
-        async def timed() -> Message:
-            nonlocal coming
+        async def watched() -> Message:
+            nonlocal coming, length
             if not coming:  # what is waited for now is the caller's hanging up, which may take as long as it likes
                 return await receive()
-            try:
-                async with asyncio.timeout_at(deadline):
-                    message = await receive()
-            except TimeoutError:
-                raise Problem(
-                    408, "Request Timeout", f"The body did not come within {self._seconds:g} seconds."
-                ) from None
+            message = await self._received(receive, deadline)
+            length += len(message.get("body", b""))
+            self._check(length)
             coming = message.get("more_body", False)
             return message
 
-        await self._app(scope, timed, send)
+        await self._app(scope, watched, send)
+
+    def _check(self, length: int) -> None:
+        if length > self._max_bytes:
+            raise Problem(413, "Body too long", f"A body may have at most {self._max_bytes} bytes.", headers=_CLOSE)
+
+    async def _received(self, receive: Receive, deadline: float) -> Message:
+        try:
+            async with asyncio.timeout_at(deadline):
+                return await receive()
+        except TimeoutError:
+            detail = f"The body did not come within {self._seconds:g} seconds."
+            raise Problem(408, "Request Timeout", detail, headers=_CLOSE) from None
 
 
+_CLOSE: Final = {"Connection": "close"}
+"""What is left of the body is not waited for."""
 _ACCEPTED: Final = "kasparro.host_accepted"
 
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from importlib.metadata import PackageNotFoundError, version
 from typing import Any, Final
 
 from pydantic import BaseModel
@@ -17,6 +16,7 @@ from kasparro_app.api.general_answers import GENERAL, ProblemBody
 from kasparro_app.api.operation import Answer, Operation, Parameters
 from kasparro_app.api.parameters import fields_of
 from kasparro_app.config.tables import ApiTable
+from kasparro_app.version import program_version
 
 Part = dict[str, Any]
 _REF: Final = "#/components/schemas/{model}"
@@ -51,7 +51,7 @@ def openapi_of(operations: Iterable[Operation], api: ApiTable) -> Part:
             paths.setdefault(path, {})[operation.method.lower()] = _operation(operation, path, names, keyed=keyed)
     return {
         "openapi": "3.1.1",
-        "info": {"title": "Kasparro", "version": _version(), "description": _ABOUT, "license": {"name": "MIT"}},
+        "info": {"title": "Kasparro", "version": program_version(), "description": _ABOUT, "license": {"name": "MIT"}},
         "tags": [{"name": tag} for tag in dict.fromkeys(operation.tag for operation in shown)],
         "paths": paths,
         "components": {"schemas": schemas, "securitySchemes": _SCHEMES},
@@ -125,9 +125,7 @@ def _parameter(name: str, schema: Part, place: str, *, needed: bool) -> Part:
     description = schema.pop("description", "")
     for unneeded in ("title", "expected"):
         schema.pop(unneeded, None)
-    # A parameter with an earlier name is needed, although its model takes the other one in its place.
-    required = schema.pop("needed", needed)
-    described: Part = {"name": name, "in": place, "required": required, "schema": schema}
+    described: Part = {"name": name, "in": place, "required": needed, "schema": schema}
     return {**described, "description": description} if description else described
 
 
@@ -135,10 +133,3 @@ def _identifier(method: str, path: str) -> str:
     """A name that stays: `get_data_record_id` for GET /data/{record_id}."""
     words = re.sub(r"[^a-zA-Z0-9]+", "_", path).strip("_")
     return f"{method.lower()}_{words or 'root'}"
-
-
-def _version() -> str:
-    try:
-        return version("kasparro")
-    except PackageNotFoundError:  # run from its sources
-        return "0"

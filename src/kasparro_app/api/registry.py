@@ -74,6 +74,8 @@ class Endpoint:
         context = context_of(scope)
         auth.check_scope(context.principal, operation.scope)
         call = _call(self._service, operation, Request(scope, receive), context)
+        if operation.method == "POST":
+            await call.request.body()  # none is asked for, but what is sent has to keep to the limits
         answer = await operation.handler(call)
         await (_without_body(answer) if scope["method"] == "HEAD" else answer)(scope, receive, send)
 

@@ -37,7 +37,7 @@ DEFAULT_PORT = 8000
 def demo(
     *,
     serve: Annotated[
-        bool, typer.Option("--serve", help="Go on as the service over the samples, with the dashboard.")
+        bool, typer.Option("--serve", help="Go on as the service over the samples, with the status page.")
     ] = False,
     host: Host = None,
     port: Port = None,
@@ -111,7 +111,7 @@ def _tell_addresses(listening: socket.socket, folder: Path) -> None:
     print(
         f"""The samples of {folder} come in within seconds, and are looked at again {SCHEDULE}.
 
-  {address}/            the dashboard
+  {address}/            the status page
   {address}/data        the records
   {address}/docs        everything that can be asked
   {address}/health      how it is doing
@@ -160,7 +160,8 @@ What to try next:
   kasparro run prices news                  read again: nothing is written twice
   kasparro replay prices                    normalize the stored bytes again, without the source
 
-For real data, in an empty folder: kasparro init --template crypto && kasparro run"""
+For real data, in an empty folder: kasparro init --template crypto && kasparro run
+As a service with a status page and an API: kasparro demo --serve"""
     )
 
 

@@ -52,8 +52,8 @@ def address(api: ApiTable) -> str:
 
 def host_name(api: ApiTable) -> str | None:
     """The name to ask for, where the service answers to some names alone."""
-    named = [name for name in api.trusted_hosts if "*" not in name]
-    return named[0] if named else None
+    names = api.trusted_hosts
+    return None if not names or "*" in names else min(names, key=lambda name: "*" in name).replace("*", "healthcheck")
 
 
 def asked(url: str, host: str | None) -> tuple[bool, str]:
@@ -64,8 +64,10 @@ def asked(url: str, host: str | None) -> tuple[bool, str]:
 
     if not url.startswith(("http://", "https://")):
         return False, f"{url} is no address: it begins with http:// or https://."
-    request = Request(url, headers={"Host": host} if host else {})  # noqa: S310 - http or https, see above
+    if "@" in url:
+        return False, "An address with a user or a password is not asked: the questions about health need none."
     try:
+        request = Request(url, headers={"Host": host} if host else {})  # noqa: S310 - http or https, see above
         with build_opener(ProxyHandler({})).open(request, timeout=TIMEOUT) as answer:
             answer.read(1)
             return True, f"{url} answers {answer.status}."
@@ -77,12 +79,14 @@ def asked(url: str, host: str | None) -> tuple[bool, str]:
 
 
 def _detail(body: bytes) -> str:
-    """What a problem says, or the beginning of any other answer."""
+    """What a problem says, or the beginning of any other answer, on one line."""
     import json
+
+    from kasparro_app.cli.output import cell
 
     try:
         problem = json.loads(body)
     except ValueError:
         problem = None
     detail = problem.get("detail") if isinstance(problem, dict) else None
-    return str(detail) if detail else body[:200].decode(errors="replace")
+    return cell(str(detail) if detail else body.decode(errors="replace"), limit=200)

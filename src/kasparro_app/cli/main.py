@@ -42,12 +42,9 @@ app = typer.Typer(
 def _show_version(wanted: bool) -> None:
     if not wanted:
         return
-    from importlib.metadata import PackageNotFoundError, version
+    from kasparro_app.version import program_version
 
-    try:
-        print(f"kasparro {version('kasparro')}")
-    except PackageNotFoundError:
-        print("kasparro (not installed as a package)")
+    print(f"kasparro {program_version()}")
     raise typer.Exit
 
 

@@ -111,6 +111,8 @@ def _print_rich(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     from rich.text import Text
 
     console = Console()
+    if console.no_color:  # set by NO_COLOR, which rich takes to mean colors alone
+        console = Console(color_system=None)
     table = Table(box=SIMPLE_HEAD, pad_edge=False, padding=(0, _GAP - 1, 0, 0), show_edge=False)
     widths = fitted(columns, rows, console.width)
     for at, width in enumerate(widths):

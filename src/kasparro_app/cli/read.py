@@ -127,9 +127,11 @@ def show_state(
 
 def one_of(option: str, value: str | None, known: list[str]) -> str | None:
     """The value of an option, if it is one of the known words. A usage error with a near name if not."""
-    from kasparro_app.config.faults import near
+    from kasparro_app.config.faults import nearest
 
     words = [str(word) for word in known]
     if value is not None and value not in words:
-        raise typer.BadParameter(f"{value!r} is none of {', '.join(words)}{near(value, words)}", param_hint=option)
+        close = nearest(value, words)
+        meant = f'; did you mean "{close}"?' if close else ""
+        raise typer.BadParameter(f"{value!r} is none of {', '.join(words)}{meant}", param_hint=option)
     return value

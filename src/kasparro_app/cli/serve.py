@@ -39,7 +39,7 @@ def serve(
         bool, typer.Option("--insecure", help="Changing calls need no key. Only on a loopback address.")
     ] = False,
 ) -> None:
-    """Keep running: the API and the dashboard, timed runs, health and metrics.
+    """Keep running: the API and the status page, timed runs, health and metrics.
 
     Ends in order on SIGTERM or Ctrl-C, within 10 seconds and with exit code 0.
     """

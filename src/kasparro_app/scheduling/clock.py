@@ -40,7 +40,8 @@ class Clockwork:
 
     def start(self) -> None:
         """Begin, with a first beat of each at once."""
-        logging.getLogger("apscheduler").setLevel(logging.ERROR)  # it tells every beat that finds the last one busy
+        # It tells every beat that finds the last one busy, and each that is cancelled; what matters is told here.
+        logging.getLogger("apscheduler").setLevel(logging.CRITICAL)
         for beat in self._beats:
             self._scheduler.add_job(
                 self._beat, "interval", seconds=beat.seconds, args=[beat], next_run_time=datetime.now(UTC)

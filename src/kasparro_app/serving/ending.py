@@ -1,7 +1,7 @@
 """How a serving process ends: in order, but always in time.
 
 signal ──▶ `stopping` is set, the server takes nothing new, runs are broken off, streams end ──▶ exit
-   │ nothing is open yet, or another signal: exit at once        GRACE seconds are over: exit at once
+   │ nothing is open yet, or another signal: exit at once        all is closed, or GRACE seconds are over: exit
 """
 
 from __future__ import annotations
@@ -18,8 +18,14 @@ from uvicorn.server import HANDLED_SIGNALS
 
 from kasparro_app.cli.exits import say
 
-GRACE = 8.0
-"""Seconds from the signal to the end at the latest, whatever hangs."""
+GRACE = 7.5
+"""Seconds from the signal until everything is closed at the latest, whatever hangs."""
+
+_LAST = 1.0
+"""Seconds for the interpreter to end by itself once all is closed. It would wait for threads that look up a name."""
+
+LONGEST_END = GRACE + _LAST
+"""Seconds from the signal to the end of the process at the latest."""
 
 FAILED = 1
 _OK = 0
@@ -32,7 +38,7 @@ class Ending:
         self.stopping = asyncio.Event()
         self.error: Exception | None = None
         self._open = False
-        self._over = False
+        self._over = threading.Event()
         self._deaf_to: set[int] = set()
         self._begun = threading.Event()
         self._previous: dict[int, object] = {}
@@ -65,7 +71,7 @@ class Ending:
 
     def over(self) -> None:
         """Everything is closed: what the server raises again of the signals it got means nothing any more."""
-        self._over = True
+        self._over.set()
 
     @property
     def code(self) -> int:
@@ -73,7 +79,7 @@ class Ending:
         return _OK if self.error is None else FAILED
 
     def _before(self, _number: int, _frame: FrameType | None) -> None:
-        if not self._over:
+        if not self._over.is_set():
             os._exit(_OK)
 
     def _told(self, number: int, frame: FrameType | None) -> None:
@@ -88,7 +94,8 @@ class Ending:
 
     def _watch(self) -> None:
         self._begun.wait()
-        time.sleep(GRACE)
+        if self._over.wait(GRACE):
+            time.sleep(_LAST)
         os._exit(self.code)
 
 

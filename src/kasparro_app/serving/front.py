@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
@@ -12,6 +13,10 @@ from starlette.types import Receive, Scope, Send
 from kasparro_app.serving.ending import Ending
 
 _ALIVE = "/health/live"
+
+_THREADS = 128
+"""Threads for what blocks: name look-ups, files, decoding. By default there are a few more than processors, and as many
+names that cannot be looked up would hold up the database's own connections and locks for minutes."""
 
 
 class Front:
@@ -32,12 +37,20 @@ class Front:
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif self._app is not None:
-            await self._app(scope, receive, send)
+            await self._answer(self._app, scope, receive, send)
         else:
             await _meanwhile(scope["path"])(scope, receive, send)
 
+    async def _answer(self, app: Starlette, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await app(scope, receive, send)
+        except asyncio.CancelledError:  # the server has waited long enough for whoever does not read the answer
+            if not self._ending.stopping.is_set():
+                raise
+
     async def _live(self, receive: Receive, send: Send) -> None:
         await receive()
+        asyncio.get_running_loop().set_default_executor(ThreadPoolExecutor(_THREADS, "kasparro"))
         self._ending.guard()
         loading = asyncio.create_task(self._load(), name="application")
         await send({"type": "lifespan.startup.complete"})

@@ -20,8 +20,11 @@ LASTING = frozenset({"storage_newer", "storage_foreign"})
 """Codes of faults of the database that no waiting mends."""
 
 _RETRY = 1.0
+
+# Together less than the seconds after which the process ends whatever hangs.
 _RUNS = 5.0
 _BEATS = 2.0
+_LATE = 1.0
 _CLOSING = 1.0
 _log = logging.getLogger("kasparro.service")
 
@@ -56,6 +59,7 @@ class Life:
             finally:
                 self.service.stopping.set()
                 await stopping
+                await self.service.desk.stop(_LATE)  # a beat or a request may have begun one at the last moment
 
     @asynccontextmanager
     async def _in_time(self) -> AsyncIterator[None]:
@@ -115,10 +119,12 @@ class Life:
             await self.timetable.settle()
 
     async def _stop_when_told(self, beginning: asyncio.Task[None]) -> None:
-        """Begin nothing more, break off what runs, and wait for what these leave behind."""
+        """Begin nothing more, break off what runs, and wait for what these leave behind. Requests under way go on: what
+        they need is open until they are answered."""
         await self.service.stopping.wait()
         beginning.cancel()
-        await self.service.desk.stop(_RUNS)
-        await self.clockwork.stop(_BEATS)
-        await self.service.desk.stop(_BEATS)  # a beat may have begun a run at the last moment
-        await asyncio.wait({beginning}, timeout=_BEATS)
+        await asyncio.gather(
+            self.service.desk.stop(_RUNS),
+            self.clockwork.stop(_BEATS),
+            asyncio.wait({beginning}, timeout=_BEATS),
+        )

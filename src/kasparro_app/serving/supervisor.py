@@ -8,6 +8,7 @@ import signal
 import socket
 import tempfile
 import threading
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import partial
@@ -18,15 +19,19 @@ from starlette.applications import Starlette
 from uvicorn.config import STARTUP_FAILURE, Config
 from uvicorn.server import HANDLED_SIGNALS
 from uvicorn.supervisors import Multiprocess
+from uvicorn.supervisors.multiprocess import Process
 
 from kasparro_app.service import ServeOptions
-from kasparro_app.serving.ending import Ending, WorkerEnding
+from kasparro_app.serving.ending import LONGEST_END, Ending, WorkerEnding
 from kasparro_app.serving.front import Front
 from kasparro_app.serving.worker import server_config
 from kasparro_app.settings import Settings, hand_down
 from kasparro_core.errors import KasparroError
 
 METRICS_DIRECTORY = "PROMETHEUS_MULTIPROC_DIR"
+
+_LAST = 0.5
+"""Seconds for the main thread to end by itself once all workers have."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -69,24 +74,66 @@ def serve_together(load: Callable[[], Settings], options: ServeOptions, listenin
 
 
 class _Supervisor(Multiprocess):
-    """uvicorn's, which a second signal ends at once together with its workers."""
+    """uvicorn's, which ends in time, and at a second signal at once together with its workers."""
 
     def __init__(self, config: Config, sockets: list[socket.socket]) -> None:
         super().__init__(config, sockets)
+        self._begun = threading.Event()
+        self._ending: set[Process] = set()
+        self._turn = threading.Lock()
+        threading.Thread(target=self._end, name="kasparro-ending", daemon=True).start()
         for number in HANDLED_SIGNALS:
             signal.signal(number, self._told)
+
+    def init_processes(self) -> None:
+        """Start the workers so that they ignore Ctrl-C from their first moment: a terminal sends it to them too."""
+        handler = signal.signal(signal.SIGINT, signal.SIG_IGN)
+        try:
+            super().init_processes()
+        finally:
+            signal.signal(signal.SIGINT, handler)
 
     @property
     def failed(self) -> bool:
         """Whether a worker could not start."""
         return any(worker.exitcode == STARTUP_FAILURE for worker in self.processes)
 
-    def _told(self, number: int, _frame: FrameType | None) -> None:
-        if self.should_exit.is_set() or self.signal_queue:
-            for worker in self.processes:
-                worker.process.kill()
-            os._exit(0)
-        self.signal_queue.append(number)
+    def terminate_all(self) -> None:
+        """Tell each worker to end, once: a second signal would end it at once."""
+        with self._turn:
+            for worker in set(self.processes) - self._ending:
+                self._ending.add(worker)
+                _tell(worker)
+
+    def _told(self, _number: int, _frame: FrameType | None) -> None:
+        if self._begun.is_set():
+            self._kill()
+        self._begun.set()
+
+    def _end(self) -> None:
+        """The main thread may be waiting long for a sign of life of a worker that is gone: it is not needed for this.
+        If it does not wait, it is faster."""
+        self._begun.wait()
+        deadline = time.monotonic() + LONGEST_END
+        self.should_exit.set()
+        self.terminate_all()
+        for worker in self.processes:
+            worker.process.join(max(0.0, deadline - time.monotonic()))
+        time.sleep(_LAST)
+        self._kill()
+
+    def _kill(self) -> None:
+        for worker in self.processes:
+            worker.process.kill()
+        os._exit(0)
+
+
+def _tell(worker: Process) -> None:
+    """The connection stays open: without it uvicorn would take a worker that is ending for one that hangs."""
+    if os.name == "nt":
+        worker.terminate()  # there it is the only way that is not a kill
+    else:
+        worker.process.terminate()
 
 
 def _end_with_parent() -> None:

@@ -216,8 +216,9 @@ class RejectionStore(Protocol):
         again: bool = True,
     ) -> None:
         """Keep them, any number. One that is known by (source, partition, stage, code, path, payload hash) grows
-        `times` and, if it was resolved, is open again. With `again=False` (a replay, which sees the same item and not
-        another one) a known one is left as it is. A path of more than 500 bytes is kept as its beginning and a hash."""
+        `times` and, if it was resolved, is open again, with the run, the payload and the place that it now comes from.
+        With `again=False` (a replay, which sees the same item and not another one) a known one is left as it is. A path
+        of more than 500 bytes is kept as its beginning and a hash."""
         ...
 
     async def resolve(self, source: str, keys: Sequence[str], /) -> int:

@@ -79,7 +79,7 @@ class Desk:
         finished or rolled back, and its run is marked interrupted."""
         self._closed = True
         for task in self._tasks:
-            task.cancel()
+            _break_off(task)
         if self._tasks:
             await asyncio.wait(set(self._tasks), timeout=deadline)
 
@@ -147,7 +147,7 @@ class Desk:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
         if self._closed:  # it was begun while the process was told to stop: it ends as interrupted
-            task.cancel()
+            _break_off(task)
 
     async def _outcome(self, job: SourceJob, claim: Claim) -> None:
         try:
@@ -160,6 +160,11 @@ class Desk:
     def _refuse_when_closed(self) -> None:
         if self._closed:
             raise ConflictError("This process is being stopped and begins no runs.", code="stopping")
+
+
+def _break_off(task: asyncio.Task[None]) -> None:
+    """Cancel a run, after its first step: a task that is cancelled before it never comes to ending its run."""
+    task.get_loop().call_soon(task.cancel)
 
 
 async def _keep(work: UnitOfWork, answer: GivenAnswer) -> None:

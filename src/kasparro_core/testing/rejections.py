@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from decimal import Decimal
 from typing import Any
 
@@ -122,6 +123,19 @@ class RejectionContract:
         (stored,) = await _list(store)
         assert (stored.state, stored.times) == (RejectionState.OPEN, 2)
         assert await _resolve(store, ["a"]) == 1
+
+    async def test_one_that_opens_again_names_what_opened_it(self, store: Store) -> None:
+        """Its payload, by which it is looked into and which it keeps from being pruned, is the one that it now comes
+        from; further ones add to `times` alone."""
+        await _add(store, [rejection(1, key="a")], second=1)
+        (first,) = await _list(store)
+        await _resolve(store, ["a"])
+        opened_by = await _add(store, [replace(rejection(1, key="a"), index=7)], second=2)
+        (opened,) = await _list(store)
+        assert (opened.run_id, opened.raw_index, opened.first_seen_at) == (opened_by, 7, later(1))
+        assert opened.raw_id not in (None, first.raw_id)
+        await _add(store, [rejection(1, key="a")], second=3)
+        assert await _list(store) == [replace(opened, times=3)]
 
     async def test_takes_any_number(self, store: Store) -> None:
         """Thousands of refused rows of one file are kept at once, and are known the second time."""

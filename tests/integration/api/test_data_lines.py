@@ -22,16 +22,18 @@ from kasparro_core.errors import TransientStorageError
 from kasparro_core.model import Record
 from kasparro_core.ports import Store, UnitOfWork
 
-ROWS = 2 * PAGE + 500
+ROWS = 2 * PAGE + PAGE // 2
 
 
 class Watched:
-    """A store whose transactions are counted from 1; `before` is awaited before each of them."""
+    """A store whose transactions are counted from 1; `before` is awaited before each of them. `open`: how many of them
+    have not ended."""
 
     def __init__(self, store: Store, before: Callable[[int], Awaitable[None]]) -> None:
         self._store = store
         self._before = before
         self.begun = 0
+        self.open = 0
 
     def begin(self, *, write: bool = True) -> AbstractAsyncContextManager[UnitOfWork]:
         """As the store does."""
@@ -41,8 +43,12 @@ class Watched:
     async def _begin(self, write: bool) -> AsyncIterator[UnitOfWork]:
         self.begun += 1
         await self._before(self.begun)
-        async with self._store.begin(write=write) as work:
-            yield work
+        self.open += 1
+        try:
+            async with self._store.begin(write=write) as work:
+                yield work
+        finally:
+            self.open -= 1
 
 
 def watch(live: Live, before: Callable[[int], Awaitable[None]]) -> Watched:
@@ -237,11 +243,20 @@ async def test_nothing_is_read_for_a_caller_who_has_gone(live: Live) -> None:
 
 
 async def test_a_slow_caller_is_waited_for_without_a_transaction(live: Live) -> None:
-    """While a caller does not read, rows can be written and others are answered; then he gets his whole result."""
-    wide = quotes(ROWS, attributes={"text": "x" * 5000})
-    await put(live.store, wide)
+    """While a caller does not read, at most one page is read ahead (each fills all buffers on the way) and no
+    transaction is open; rows can be written and others are answered. Then he gets his whole result."""
+    await put(live.store, quotes(ROWS, attributes={"text": "x" * 60_000}))
+
+    async def go_on(_: int) -> None: ...
+
+    watched = watch(live, go_on)
     async with live.session.get(f"{live.url}/data?format=ndjson", headers={"Accept-Encoding": "identity"}) as answer:
+        async with asyncio.timeout(30):
+            while (watched.begun, watched.open) != (2, 0):  # one page is on its way, one waits for it
+                await asyncio.sleep(0.001)
         await put(live.store, quotes(3, "other"))
         assert (await live.get("/data?source=other")).json["pagination"]["returned"] == 3
+        assert (watched.begun, watched.open) == (4, 0)
         lines = (await answer.read()).splitlines()
     assert len(lines) == ROWS
+    assert watched.begun == 5

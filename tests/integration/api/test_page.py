@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -64,6 +65,22 @@ async def test_the_page_shows_sources_runs_and_rejections(live: Live, tmp_path: 
     text = " ".join(page.texts)
     for word in ("prices", "succeeded", str(run.run_id), "paused since", "switched off", "decimal", "never"):
         assert word in text, word
+
+
+async def test_the_cards_say_the_sums(live: Live, tmp_path: Path) -> None:
+    """On top stand the figures of /stats and when the next slot of any source is due."""
+    write_prices(tmp_path, "a,1", "b,no-number", "c,3")
+    await ran(live, "prices")
+    at = live.service.clock.now() + timedelta(hours=3, minutes=1)
+    async with live.store.begin() as work:
+        await work.schedules.add(ScheduleState("prices", "every 3600s", at, at))
+        await work.commit()
+    texts = [text for text in Tags((await live.get("/")).body.decode()).texts if text.strip()]
+    cards = {name: texts[texts.index(name) + 1 :][:2] for name in ("records processed", "next slot")}
+    total = (await live.get("/stats")).json["total"]["records"]
+    new = f"{total['inserted']} new, {total['updated']} changed"
+    assert cards["records processed"] == [str(total["processed"]), new]
+    assert cards["next slot"] == ["in 3 h", "0 overdue"]
 
 
 async def test_hostile_texts_stay_texts(live: Live) -> None:

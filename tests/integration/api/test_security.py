@@ -115,6 +115,17 @@ async def test_a_wrong_key_is_not_covered_up_by_a_right_one(live: Live) -> None:
     assert (await live.ask("POST", "/runs", key="wrong", headers={"X-API-Key": live.key})).status == 401
 
 
+async def test_what_is_no_key_is_not_covered_up_either(live: Live) -> None:
+    """A right key in X-API-Key does not make up for an Authorization that is none; what a proxy in front asked for and
+    passes on does no harm, and opens nothing by itself."""
+    for authorization in ("", "Bearer", "Bearer ", "nonsense", f"Token {live.key}", live.key):
+        headers = {"X-API-Key": live.key, "Authorization": authorization}
+        assert (await live.ask("POST", "/nothing", headers=headers)).status == 401, authorization
+    basic = {"Authorization": "Basic dXNlcjpwYXNz"}
+    assert (await live.ask("POST", "/nothing", headers={"X-API-Key": live.key, **basic})).status == 404
+    assert (await live.ask("POST", "/nothing", headers=basic)).status == 401
+
+
 async def test_a_key_counts_at_once_and_so_does_its_end(live: Live) -> None:
     """A key that is made while the service runs works with the next request, and not after it is revoked."""
     key = await live.add_key("late", Scope.TRIGGER)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -115,6 +116,19 @@ async def test_another_request_under_a_used_key_is_422(live: Live, tmp_path: Any
     assert await run_count(live) == 1
 
 
+async def test_each_caller_has_keys_of_its_own(live: Live, tmp_path: Any) -> None:
+    """The same Idempotency-Key of another API key is another key: its request is carried out, not answered from the
+    first one's."""
+    write_prices(tmp_path, "a,1")
+    same = {"Idempotency-Key": "nightly"}
+    first = await live.post("/runs?source=prices", headers=same)
+    await ended(live, first.json["run_id"])
+    other = await live.post("/runs?source=prices", key=await live.add_key("other", Scope.TRIGGER), headers=same)
+    assert (other.status, "idempotent-replayed" in other.headers) == (202, False)
+    assert other.json["run_id"] != first.json["run_id"]
+    await settled(live)
+
+
 async def test_the_same_key_many_times_at_once_starts_one_run(live: Live) -> None:
     """Ten requests with one key at the same instant: one run, and all are given the one answer."""
     gate = Gate()
@@ -176,3 +190,14 @@ async def test_runs_of_one_source_follow_one_another(live: Live, tmp_path: Any) 
     write_prices(tmp_path, "a,1")
     assert (await ran(live, "prices")).status == "succeeded"
     assert (await ran(live, "prices")).status == "unchanged"
+
+
+async def test_a_long_body_starts_nothing(live: Live) -> None:
+    """A body that no length announces and that turns out to be too long is 413, and no run is begun."""
+
+    async def pieces() -> AsyncIterator[bytes]:
+        for _ in range(20):
+            yield b"x" * 100_000
+
+    assert (await live.post("/runs?source=prices", data=pieces())).status == 413
+    assert await run_count(live) == 0

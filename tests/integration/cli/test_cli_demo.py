@@ -36,6 +36,7 @@ def test_the_demo_shows_three_sources_and_everything_odd(kasparro: Any, folder: 
     assert "Refused: prices, close:" in result.out
     assert "earlier version kept: Bitcoin starts the year above 42,000 dollars" in result.out
     assert "One asset in two sources" in result.out
+    assert result.out.rstrip().endswith("As a service with a status page and an API: kasparro demo --serve")
 
 
 def test_a_second_demo_writes_no_row(kasparro: Any, folder: Path) -> None:

@@ -118,6 +118,14 @@ def test_the_read_side_tells_what_happened(kasparro: Any, folder: Path) -> None:
         assert "good" in kasparro(*verb).out
 
 
+def test_rejections_are_listed_newest_first_up_to_the_limit(kasparro: Any, folder: Path) -> None:
+    """With --limit 1 of two rejections the newer one is listed, and the older one comes with a larger limit."""
+    write(folder, GOOD, many(bad=2, good=60))
+    assert kasparro("run").code == 0
+    listed = [json.loads(kasparro("rejections", "list", "--json", "--limit", n).out) for n in ("1", "2")]
+    assert [[view["rejection_id"] for view in views] for views in listed] == [[2], [2, 1]]
+
+
 def test_a_rejection_that_is_not_there(kasparro: Any, folder: Path) -> None:
     """Asking for an unknown rejection is a failure with a sentence."""
     write(folder, GOOD)

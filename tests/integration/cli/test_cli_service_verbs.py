@@ -70,7 +70,7 @@ class _Service(http.server.BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         self.server.asked.append((self.path, self.headers["Host"]))  # type: ignore[attr-defined]
         ready = self.server.ready or self.path == "/health/live"  # type: ignore[attr-defined]
-        body = b"{}" if ready else b'{"detail": "The database does not answer."}'
+        body = b"{}" if ready else self.server.refusal  # type: ignore[attr-defined]
         self.send_response(200 if ready else 503)
         self.send_header("Content-Length", str(len(body)))
         self.end_headers()
@@ -81,10 +81,10 @@ class _Service(http.server.BaseHTTPRequestHandler):
 
 
 @contextmanager
-def service(*, ready: bool) -> Iterator[Any]:
+def service(*, ready: bool, refusal: bytes = b'{"detail": "The database does not answer."}') -> Iterator[Any]:
     """A service on a free port of loopback; `asked` holds what it was asked for."""
     with http.server.ThreadingHTTPServer(("127.0.0.1", 0), _Service) as server:
-        server.ready, server.asked = ready, []  # type: ignore[attr-defined]
+        server.ready, server.refusal, server.asked = ready, refusal, []  # type: ignore[attr-defined]
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
         yield server
@@ -109,20 +109,40 @@ def test_healthcheck_of_a_service_that_is_not_ready(kasparro: Any) -> None:
         assert kasparro("healthcheck", "--live", "--url", url).code == 0
 
 
-def test_healthcheck_finds_the_service_by_its_configuration(kasparro: Any, folder: Path) -> None:
+def test_healthcheck_of_something_else(kasparro: Any) -> None:
+    """What another program answers there is told on one line that cannot steer a terminal."""
+    with service(ready=False, refusal=b"<html>\n\x1b[2J" + b"x" * 5000) as server:
+        said = kasparro("healthcheck", "--url", f"http://127.0.0.1:{server.server_port}")
+    assert said.code == 1
+    assert said.err.count("\n") == 1
+    assert "\x1b" not in said.err
+    assert len(said.err) < 300
+
+
+@pytest.mark.parametrize(
+    ("names", "host"),
+    [('"*.example.com", "api.example.com"', "api.example.com"), ('"*.example.com"', "healthcheck.example.com")],
+)
+def test_healthcheck_finds_the_service_by_its_configuration(kasparro: Any, folder: Path, names: str, host: str) -> None:
     """Host and port come from `[api]`: one that listens everywhere is asked on this machine, by a name that it
     answers to."""
     with service(ready=True) as server:
         (folder / "kasparro.toml").write_text(
-            f'[api]\nhost = "0.0.0.0"\nport = {server.server_port}\n'
-            'trusted_hosts = ["*.example.com", "api.example.com"]\n'
+            f'[api]\nhost = "0.0.0.0"\nport = {server.server_port}\ntrusted_hosts = [{names}]\n'
         )
         assert kasparro("healthcheck").code == 0
-        assert server.asked == [("/health/ready", "api.example.com")]
+        assert server.asked == [("/health/ready", host)]
 
 
-@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "ftp://127.0.0.1", "http://", "nonsense"])
+@pytest.mark.parametrize("url", ["http://127.0.0.1:9", "ftp://127.0.0.1", "http://", "http://[::1", "nonsense"])
 def test_healthcheck_without_a_service(kasparro: Any, url: str) -> None:
     """Nobody there, or no address: exit code 1 and a sentence, no traceback."""
     said = kasparro("healthcheck", "--url", url)
-    assert (said.code, len(said.err.strip().splitlines())) == (1, 1)
+    assert (said.code, len(said.err.strip().splitlines()), "internal" in said.err) == (1, 1, False)
+
+
+def test_healthcheck_shows_no_password(kasparro: Any) -> None:
+    """An address with a user and a password is refused, and the refusal holds neither."""
+    said = kasparro("healthcheck", "--url", "http://anna:hush@127.0.0.1:9")
+    assert (said.code, "user or a password" in said.err) == (1, True)
+    assert "hush" not in said.err

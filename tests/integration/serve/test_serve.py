@@ -98,22 +98,6 @@ def test_a_newer_database_ends_the_service(start: Start, configured: Configured,
 
 
 @posix
-def test_two_workers_are_one_service(start: Start, configured: Configured, database_url: str) -> None:
-    """Two processes on one socket: every slot has one row, none ran twice, both end with their supervisor."""
-    served = start(configured(database_url), *SERVE, "--workers", "2").wait_up()
-    until(lambda: served.get("/health/live").status == 200, "an answer", served)
-    until(lambda: len(finished(database_url)) >= 3, "three runs", served)
-    code, took = served.end(signal.SIGTERM)
-    assert (code, took < 10) == (0, True), served.said
-    assert "Traceback" not in served.said
-    slots = query(database_url, "SELECT slot_at, run_id FROM schedule_slots WHERE source = 'prices'")
-    runs = [run_id for _, run_id in slots if run_id is not None]
-    assert len(slots) == len({slot for slot, _ in slots})
-    assert len(runs) == len(set(runs))
-    assert query(database_url, "SELECT count(*) FROM runs WHERE status = 'running'") == [(0,)]
-
-
-@posix
 def test_a_client_that_does_not_go_on_holds_nobody_up(start: Start, configured: Configured, sqlite_url: str) -> None:
     """Half a request, and an answer that nobody reads: others are answered, and the end is in time."""
     served = start(configured(sqlite_url), *SERVE).wait_up()

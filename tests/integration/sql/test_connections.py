@@ -10,7 +10,8 @@ from typing import Any
 import asyncpg
 import pytest
 
-from kasparro_adapters.sql import SqlStore
+from kasparro_adapters.sql import SqlStore, postgres
+from kasparro_core.errors import TransientStorageError
 from kasparro_core.model import Rejection, RejectionQuery, Stage
 from kasparro_core.testing.build import SOURCE, later, observe, record
 
@@ -61,6 +62,33 @@ async def test_more_tasks_than_connections_take_turns(database_url: str) -> None
 
     await asyncio.gather(*(read() for _ in range(40)), *(observe(store, record(f"k{n}")) for n in range(10)))
     assert await read() == 10
+    await store.close()
+
+
+@pytest.mark.postgres
+async def test_three_processes_fit_into_a_server(postgres_url: str) -> None:
+    """All connections of three processes, their handles' too, are fewer than the 97 that a PostgreSQL gives to users
+    unless it is told otherwise."""
+    store = SqlStore(postgres_url)
+    database = store._database
+    pools: list[Any] = [database._writer.pool, database._reader.pool]  # type: ignore[attr-defined]
+    most = sum(pool.size() + pool._max_overflow for pool in pools)
+    await store.close()
+    assert 3 * (most + 1) <= 97
+
+
+@pytest.mark.postgres
+async def test_a_reader_that_finds_no_connection_is_told_so(postgres_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """With every connection lent out a further reader is refused as one who may try again, and writers do not notice;
+    with one given back it is served."""
+    monkeypatch.setattr(postgres, "CONNECT_TIMEOUT", 0.05)
+    monkeypatch.setattr(postgres, "_POOL", {"pool_size": 1, "max_overflow": 0})
+    store = SqlStore(postgres_url)
+    async with store.begin(write=False):
+        with pytest.raises(TransientStorageError, match="no connection left"):
+            await _ask(store, "SELECT 1", write=False)
+        assert await _ask(store, "SELECT 1", write=True) == 1
+    assert await _ask(store, "SELECT 1", write=False) == 1
     await store.close()
 
 

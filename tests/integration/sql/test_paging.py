@@ -105,6 +105,38 @@ async def test_no_page_sorts_or_skips(store: SqlStore, name: str) -> None:
             assert "SEARCH" in plan or "Index Scan" in plan or (plan == "SCAN records" and after is None), plan
 
 
+LISTED = {
+    "source": RecordQuery(source="first"),
+    "kind": RecordQuery(kind="candle"),
+    "symbol": RecordQuery(symbol="ETH"),
+    "source and kind": RecordQuery(source="first", kind="candle"),
+}
+
+
+@pytest.mark.parametrize("statistics", [False, True], ids=["new", "analyzed"])
+async def test_what_was_loaded_first_is_not_looked_for_among_the_rest(store: SqlStore, statistics: bool) -> None:
+    """A source is loaded, then others: its page begins in the index that lists it, whatever a planner that has
+    statistics thinks of the way back through everything younger. First page and a deep one, both directions."""
+    first = [prepared(record(f"f{n}", source="first", kind="candle", symbol="ETH"), n) for n in range(ROWS // 4)]
+    async with store.begin() as work:
+        await work.records._session.driver_sql("UPDATE records SET record_id = record_id + 1000000")  # the rest
+        await work.records.upsert(first, Observation("first", 1, None, later(0)))
+        if statistics:
+            await work.records._session.driver_sql("ANALYZE")
+        await work.commit()
+    for name, query in LISTED.items():
+        index = f"ix_records_{'symbol' if query.symbol else 'source' if query.source else 'kind'}_record_id"
+        for order in (NEWEST_FIRST, Order(descending=False)):
+            async with store.begin(write=False) as work:
+                deep = (await work.records.select(query, order=order, offset=ROWS // 8, limit=1))[0]
+            for after in (None, order.place_of(deep)):
+                (plan,) = await plans(
+                    store, lambda records, q=query, o=order, a=after: records.select(q, order=o, after=a)
+                )
+                assert index in plan, (name, plan)
+                assert "Sort" not in plan, (name, plan)
+
+
 async def test_equal_values_before_a_place_are_not_walked_over(sqlite_url: str) -> None:
     """All rows were seen at one instant: SQLite continues among them by record_id, not from their first one."""
     store = SqlStore(sqlite_url)

@@ -49,11 +49,12 @@ def test_all_keys_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def test_a_revoked_key_is_nobody() -> None:
-    """A revoked key gives no principal; of several that work the widest scope counts."""
+    """A revoked key gives no principal, nor do several of which one does not work; else the widest scope counts."""
     keys = [stored("old", "o", Scope.ADMIN, revoked=True), stored("r", "r"), stored("t", "t", Scope.TRIGGER)]
     assert principal_of(["o"], keys) is None
     assert principal_of(["nothing"], keys) is None
-    best = principal_of(["r", "nothing", "t", "o"], keys)
+    assert principal_of(["r", "t", "o"], keys) is None
+    best = principal_of(["r", "t"], keys)
     assert best is not None
     assert (best.name, best.scope) == ("t", Scope.TRIGGER)
 

@@ -100,6 +100,18 @@ async def test_a_beat_that_hangs_is_cancelled_when_its_time_is_over() -> None:
         await cancelled.wait()
 
 
+async def test_a_stop_at_any_step_of_a_beat_tells_nothing(caplog: pytest.LogCaptureFixture) -> None:
+    """Whether the beat has not begun, is at work or hangs: an end that was asked for is no fault of it."""
+    for steps in range(12):
+        clockwork = Clockwork([Beat("hanging", 0.01, asyncio.Event().wait)])
+        clockwork.start()
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await clockwork.stop(0.001)
+        await asyncio.sleep(0.001)
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.WARNING] == []
+
+
 async def test_stopping_what_never_started_is_fine() -> None:
     """A service that is told to end before its database came has a clock that never ran."""
     await Clockwork([]).stop(1)

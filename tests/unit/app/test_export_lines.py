@@ -28,13 +28,21 @@ def cells(line: str) -> dict[str, str]:
     return dict(zip(RECORD_FIELDS, row, strict=True))
 
 
-@pytest.mark.parametrize("text", ["=1+1", "+1", "-1", "@SUM(A1)", "\tx", "\rx", '=HYPERLINK("http://x")'])
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("=1+1", "+1", "-1", "@SUM(A1)", '=HYPERLINK("http://x")'),
+        *("\tx", "\rx", "\nx"),
+        *(" =x", "\u00a0 =x", "\u200b=x", "\ufeff=x"),
+        *("\uff1d1+1", "\uff0b1", "\uff0d1", "\uff20x"),
+    ],
+)
 def test_a_text_that_a_spreadsheet_would_run_is_led_by_an_apostrophe(text: str) -> None:
-    """No text cell of a CSV export begins with a sign that makes it a formula."""
+    """No text cell of a CSV export begins with a sign that makes it a formula, behind blanks or in full width either."""
     assert cells(csv_line(stored(title=text)))["title"] == f"'{text}"
 
 
-@pytest.mark.parametrize("text", ["plain", "a=b", "1-2", "", " =x", 'quote " and , comma', "two\nlines"])
+@pytest.mark.parametrize("text", ["plain", "a=b", "1-2", "", "  ", " x=1", 'quote " and , comma', "two\nlines"])
 def test_other_texts_are_as_they_are(text: str) -> None:
     """Signs inside a text, quotes and commas come back from the CSV as they were."""
     line = csv_line(stored(title=text))

@@ -34,6 +34,19 @@ def test_a_cell_is_one_harmless_line(value: Any, text: str) -> None:
     assert cell(value) == text
 
 
+@pytest.mark.parametrize("set_to", ["1", ""])
+def test_no_color_leaves_no_escape(set_to: str, monkeypatch: pytest.MonkeyPatch, capsys: Any) -> None:
+    """On a terminal the heading is bold; with NO_COLOR set (https://no-color.org: to anything) nothing is."""
+    monkeypatch.setattr("kasparro_app.cli.output.on_terminal", lambda: True)
+    monkeypatch.setenv("TERM", "xterm")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    monkeypatch.setenv("NO_COLOR", set_to)
+    print_views([{"a": 1}], ["a"], as_json=False, nothing="Nothing.")
+    said = capsys.readouterr().out
+    assert "a" in said
+    assert ("\x1b" in said) is not bool(set_to)
+
+
 def test_json_of_nothing_is_an_empty_array(capsys: pytest.CaptureFixture[str]) -> None:
     """A program reading --json gets an array, also when there is nothing."""
     print_views([], ["a"], as_json=True, nothing="Nothing.")

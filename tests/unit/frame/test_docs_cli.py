@@ -62,6 +62,7 @@ def arguments(command: Any) -> set[str]:
 def test_the_verbs_are_found() -> None:
     """The walk finds the verbs that people script against."""
     promised = {"demo", "init", "check", "preview", "run", "sources", "runs", "export", "migrate", "replay", "doctor"}
+    promised |= {"serve", "stats", "compare", "prune", "healthcheck", "keys create", "keys list", "keys revoke"}
     assert promised | {"rejections list", "rejections show", "state show"} <= VERBS.keys()
 
 
@@ -75,7 +76,12 @@ def test_every_verb_has_its_section(verb: str) -> None:
     assert {name for name in arguments(VERBS[verb]) if name not in text} == set()
 
 
-def test_the_options_of_every_verb_are_documented() -> None:
+def test_the_table_of_verbs_is_complete() -> None:
+    """The table that the page begins with leads to each verb."""
+    assert set(re.findall(r"\[`([a-z ]+)`\]\(#", PAGE.partition("\n## ")[0])) == set(VERBS)
+
+
+def test_the_options_before_the_verb_are_documented() -> None:
     """The options before the verb stand in their own section."""
     assert set(SPELLED.findall(section("Before the verb"))) >= options(ROOT)
 

@@ -126,3 +126,20 @@ def test_every_variable_of_the_environment_is_documented() -> None:
     names = {name for path in modules for name in re.findall(r'"([A-Z][A-Z_]{4,}[A-Z])"', path.read_text("utf-8"))}
     assert "DATABASE_URL" in names
     assert {name for name in names if f"`{name}`" not in PAGE.read_text("utf-8")} == set()
+
+
+@pytest.mark.parametrize(
+    ("files", "spelled", "page"),
+    [
+        (["docker-compose.yml"], r"\$\{([A-Z_]+)", "run-in-containers.md"),
+        (["tests/conftest.py", "tests/support/*.py"], r'"(KASPARRO_[A-Z]+_[A-Z_]+)"', "work-on-kasparro.md"),
+    ],
+)
+def test_every_variable_around_the_program_is_documented(files: list[str], spelled: str, page: str) -> None:
+    """What compose takes from .env, and what the tests take from the environment, stands in its how-to."""
+    root = PAGE.parents[2]
+    texts = [path.read_text("utf-8") for pattern in files for path in root.glob(pattern)]
+    names = {name for text in texts for name in re.findall(spelled, text)}
+    text = (root / "docs" / "how-to" / page).read_text("utf-8")
+    assert names
+    assert {name for name in names if not re.search(rf"\b{name}\b", text)} == set()

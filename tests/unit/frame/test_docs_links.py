@@ -69,6 +69,29 @@ def test_every_page_can_be_reached() -> None:
     assert set(DOCS) - seen == set()
 
 
+@pytest.mark.parametrize(
+    ("index", "folder"), [("index.md", "how-to"), ("index.md", "reference"), ("decisions/index.md", "decisions")]
+)
+def test_an_index_lists_every_page_of_its_folder(index: str, folder: str) -> None:
+    """Who looks for a page finds it in its list, and not only by way of other pages."""
+    page = ROOT / "docs" / index
+    listed = {(page.parent / link.partition("#")[0]).resolve() for link in LINK.findall(page.read_text("utf-8"))}
+    pages = [path.resolve() for path in (ROOT / "docs" / folder).glob("*.md") if path.name != "index.md"]
+    assert [path.name for path in pages if path not in listed] == []
+
+
+def test_every_decision_has_a_number_of_its_own() -> None:
+    """No two notes share a number; each begins with its number, and the list has its title."""
+    notes = sorted((ROOT / "docs" / "decisions").glob("0*.md"))
+    numbers = [note.name[:4] for note in notes]
+    assert len(set(numbers)) == len(numbers)
+    listed = (ROOT / "docs" / "decisions" / "index.md").read_text("utf-8")
+    for number, note in zip(numbers, notes, strict=True):
+        title = note.read_text("utf-8").splitlines()[0].removeprefix("# ")
+        assert title.startswith(f"{number} ")
+        assert f"[{title}]({note.name})" in listed
+
+
 def test_the_two_commands_of_the_readme_are_targets() -> None:
     """The README shows `make run` and `make test`, and both are there."""
     readme = (ROOT / "README.md").read_text("utf-8")

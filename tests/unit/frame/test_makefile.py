@@ -32,6 +32,12 @@ def test_every_promised_target_is_there() -> None:
     assert {name for name, _ in TARGETS} >= PROMISED
 
 
+def test_every_target_is_documented() -> None:
+    """Each target stands in the documentation, as one types it."""
+    pages = "\n".join(page.read_text("utf-8") for page in [ROOT / "README.md", *(ROOT / "docs").rglob("*.md")])
+    assert [name for name, _ in TARGETS if not re.search(rf"\bmake {name}\b(?!-)", pages)] == []
+
+
 def test_every_phony_target_helps_itself() -> None:
     """A target cannot be added without a line in `make help`."""
     phony = set(re.findall(r"^\.PHONY: (\S+)$", MAKEFILE, re.MULTILINE))

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import ast
 import re
 import subprocess
 import sys
 import tomllib
 import zipfile
+from collections.abc import Iterator
+from importlib.metadata import packages_distributions
 from pathlib import Path
 
 import pytest
 
 ROOT = Path(__file__).parents[3]
 PACKAGES = ("kasparro_core", "kasparro_adapters", "kasparro_app")
+SERVICE = {"api", "serving", "scheduling", "prometheus.py"}
 
 
 @pytest.fixture(scope="module")
@@ -70,6 +74,41 @@ def test_every_direct_requirement_is_pinned() -> None:
     pins = [line for line in (ROOT / "constraints.txt").read_text("utf-8").splitlines() if not line.startswith("#")]
     assert all(re.fullmatch(r"[\w.-]+==[\w.]+", pin) for pin in pins), pins
     assert asked - {normal(pin) for pin in pins} == set()
+
+
+def test_the_verbs_need_the_extra_cli_alone() -> None:
+    """Outside of the service, every library that the program imports comes with the extra `cli`, the drivers of
+    databases excepted: installed with it alone, no verb but `serve` lacks anything, the log included."""
+    extras = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]["optional-dependencies"]
+    given = {normal(one) for name in ("cli", "sql", "http", "csv", "feeds", "postgres") for one in extras[name]}
+    needed = {
+        name: path.name
+        for path in (ROOT / "src" / "kasparro_app").rglob("*.py")
+        if not SERVICE & set(path.relative_to(ROOT / "src" / "kasparro_app").parts)
+        for name in imported(ast.parse(path.read_text("utf-8")))
+    }
+    sources = packages_distributions()
+    lacking = {name: path for name, path in needed.items() if not given & {normal(one) for one in sources[name]}}
+    assert {"structlog", "typer"} <= needed.keys()
+    assert lacking == {}
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """The packages of others that a module imports when it runs."""
+    own = {*sys.stdlib_module_names, *PACKAGES, "pydantic", "pydantic_core"}
+    for node in running(tree):
+        if isinstance(node, ast.Import):
+            yield from {name.name.partition(".")[0] for name in node.names} - own
+        elif isinstance(node, ast.ImportFrom):
+            yield from {(node.module or "").partition(".")[0]} - own
+
+
+def running(tree: ast.AST) -> Iterator[ast.AST]:
+    """Every node but those below `if TYPE_CHECKING`."""
+    for node in ast.iter_child_nodes(tree):
+        if not (isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"):
+            yield node
+            yield from running(node)
 
 
 def normal(requirement: str) -> str:

@@ -117,6 +117,23 @@ async def test_stop_interrupts_what_runs_and_begins_nothing_more() -> None:
     await successor.idle()
 
 
+async def test_a_stop_at_any_step_of_a_start_leaves_no_run_running() -> None:
+    """Whether the run is not begun yet, committed but not carried out, or at work: refused, or ended as interrupted."""
+    ends = set()
+    for steps in range(40):
+        world = World()
+        process = world.process()
+        call = asyncio.create_task(process.desk.start([job("a", Gate())], Trigger.API))
+        for _ in range(steps):
+            await asyncio.sleep(0)
+        await process.desk.stop(5.0)
+        refused = (await asyncio.gather(call, return_exceptions=True))[0]
+        await process.desk.stop(5.0)
+        assert process.desk.running == 0
+        ends.add((isinstance(refused, ConflictError), *(run.status for run in await world.runs())))
+    assert ends == {(True,), (False, RunStatus.INTERRUPTED)}
+
+
 async def test_no_more_than_at_once_read_while_all_hold_their_source() -> None:
     """With one place the second run is in the ledger but reads nothing before the first has ended."""
     world = World()

@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, UnaryExpression, exists, literal, literal_column, tuple_
+from sqlalchemy import ColumnElement, Text, UnaryExpression, exists, false, func, literal, literal_column, tuple_
 from sqlalchemy.sql.operators import custom_op
 
 from kasparro_adapters.sql.database import Database
@@ -25,6 +25,9 @@ _BOUNDS: dict[SortField, tuple[str | None, str | None]] = {
     SortField.VALUE: ("min_value", "max_value"),
 }
 """The filters that bound an order's field, from below and from above."""
+
+_EQUAL = ("symbol", "source", "kind")
+"""The columns that are compared for equality, that first which most likely leaves the fewest records."""
 
 
 def is_bounded(query: RecordQuery, field: SortField) -> bool:
@@ -48,8 +51,11 @@ def without_implied(query: RecordQuery, order: Order, after: Place) -> RecordQue
 
 def further(order: Order, place: Place) -> ColumnElement[bool]:
     """The record's id lies behind that of the place."""
-    column = records.c.record_id
-    return column < place.record_id if order.descending else column > place.record_id
+    return _behind(order, records.c.record_id, literal(place.record_id, BigId))
+
+
+def _behind(order: Order, here: ColumnElement[Any], there: ColumnElement[Any]) -> ColumnElement[bool]:
+    return here < there if order.descending else here > there
 
 
 class Filters:
@@ -58,6 +64,10 @@ class Filters:
     SQLite keeps no statistics: it takes an equal column for the way to ten rows, and would sort a whole source to read
     one page of it. So what is read in an order is read along the index of that order, and columns that few values share
     are hidden from the search for another one.
+
+    PostgreSQL's statistics do not tell where in an order the records of a source are: it takes them for spread evenly,
+    and would walk back through all younger ones to read a page of those that were loaded first. So records of a source
+    (kind, symbol) in the order of their ids are asked for in the order of the index that lists them.
     """
 
     def __init__(self, database: Database, dialect: str) -> None:
@@ -65,15 +75,19 @@ class Filters:
         self._sqlite = dialect == "sqlite"
 
     def conditions(self, query: RecordQuery, *, along: str | None = None) -> Iterator[ColumnElement[bool]]:
-        """All filters of a query, those with an index of their own first. `along`: the column that is read in order."""
-        yield from self._equalities(query, along)
-        yield from self._bounds(query)
+        """All filters of a query but the one that `listed` gives. `along`: the column that is read in order."""
+        yield from self.indexed(query, along=along)
         if query.entity is not None:
             yield _linked(query.entity)
         if query.gone is not None:
             yield records.c.gone_at.is_not(None) if query.gone else records.c.gone_at.is_(None)
         if query.q is not None:
             yield self._database.contains(records.c.title_folded, query.q.casefold())
+
+    def indexed(self, query: RecordQuery, *, along: str | None = None) -> Iterator[ColumnElement[bool]]:
+        """The filters that an index finds, those first that leave the fewest records."""
+        yield from self._equalities(query, along)
+        yield from self._bounds(query)
 
     def sorted_by(self, field: SortField) -> ColumnElement[Any]:
         """The column that is compared: for values on SQLite the text that sorts as they do."""
@@ -93,21 +107,48 @@ class Filters:
         given = literal(value, column.type)
         if self._sqlite:
             yield (column == given) & further(order, place)
-            yield column < given if order.descending else column > given
+            yield _behind(order, column, given)
         else:
-            found, here = tuple_(column, records.c.record_id), tuple_(given, literal(place.record_id, BigId))
-            yield found < here if order.descending else found > here
+            yield self._behind_pair(order, column, given, place)
+
+    def listing(self, query: RecordQuery, along: str | None) -> str | None:
+        """The equal column that stands before record_id in the index by which PostgreSQL lists these records."""
+        if self._sqlite or along != SortField.RECORD_ID:
+            return None
+        return next((name for name in _EQUAL if getattr(query, name) is not None), None)
+
+    def listed(self, name: str, query: RecordQuery, order: Order, after: Place | None) -> Iterator[ColumnElement[bool]]:
+        """The records with the wanted value of the listing column, behind a place. By bounds: a column that `=` makes
+        a constant is in no order, so that any index over record_id would do."""
+        column, wanted = self.column(name), literal(getattr(query, name), Text)
+        least, most = column >= wanted, column <= wanted
+        if after is None:
+            yield from (least, most)
+        else:
+            yield from (least if order.descending else most, self._behind_pair(order, column, wanted, after))
+
+    def _behind_pair(
+        self, order: Order, column: ColumnElement[Any], given: ColumnElement[Any], place: Place
+    ) -> ColumnElement[bool]:
+        return _behind(order, tuple_(column, records.c.record_id), tuple_(given, literal(place.record_id, BigId)))
 
     def _equalities(self, query: RecordQuery, along: str | None) -> Iterator[ColumnElement[bool]]:
-        in_sight = _in_sight(query, along) if self._sqlite else None
-        for name in ("symbol", "source", "kind"):
-            if (wanted := getattr(query, name)) is not None:
-                column = self._listed(records.c[name])
-                yield (column if in_sight in (None, name) else _unindexed(column)) == literal(wanted, Text)
+        in_sight, listing = _in_sight(query, along), self.listing(query, along)
+        for name in _EQUAL:
+            if (wanted := getattr(query, name)) is None or name == listing:
+                continue
+            column, value = self.column(name), literal(wanted, Text)
+            if self._sqlite:
+                yield (column if in_sight in (None, name) else _unindexed(column)) == value
+            elif listing is None:
+                yield column == value
+            else:  # found by no index, and taken for every second record: never worth reading all of them
+                yield func.coalesce(column == value, false())
 
-    def _listed(self, column: ColumnElement[str]) -> ColumnElement[str]:
-        """The column as the index knows it by which records are listed."""
-        return column if self._sqlite or column is not records.c.source else column.collate(LISTED)
+    def column(self, name: str) -> ColumnElement[str]:
+        """A column that is compared for equality, as the index knows it by which records are listed."""
+        column = records.c[name]
+        return column if self._sqlite or name != "source" else column.collate(LISTED)
 
     def _bounds(self, query: RecordQuery) -> Iterator[ColumnElement[bool]]:
         for field, (low, high) in _BOUNDS.items():

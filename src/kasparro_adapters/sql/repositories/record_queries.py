@@ -79,7 +79,7 @@ class RecordQueries:
         """Matching records behind a place of an order."""
         found: list[StoredRecord] = []
         for conditions in self._ranges(query, order, after):
-            part = await self._read(conditions, self._columns(order), offset, limit - len(found))
+            part = await self._read(conditions, self._columns(query, order), offset, limit - len(found))
             found += part
             if len(found) == limit:
                 break
@@ -104,7 +104,8 @@ class RecordQueries:
 
     async def estimate(self, query: RecordQuery = EVERY_RECORD, /) -> int:
         """Exact for the few, see `record_estimate` for the many."""
-        return await estimated(self._session, [*self._filters.conditions(query)])
+        conditions = [*self._filters.conditions(query)]
+        return await estimated(self._session, conditions, [*self._filters.indexed(query)])
 
     def _ranges(self, query: RecordQuery, order: Order, after: Place | None) -> Iterator[list[Condition]]:
         """What to read one after the other: the records with a value of the order's field, then those without."""
@@ -116,7 +117,9 @@ class RecordQueries:
         conditions = list(filters.conditions(query, along=field))
         if field is not SortField.RECORD_ID:
             conditions.append(filters.sorted_by(field).is_(None))
-        if after is not None and after.value is None:
+        if (listing := filters.listing(query, field)) is not None:
+            conditions += filters.listed(listing, query, order, after)
+        elif after is not None and after.value is None:
             conditions.append(further(order, after))
         yield conditions
 
@@ -130,11 +133,13 @@ class RecordQueries:
             for behind in filters.behind(order, after):
                 yield [behind, *conditions]
 
-    def _columns(self, order: Order) -> list[ColumnElement[Any]]:
-        """What an order sorts by: as many columns as its index has."""
-        columns = [self._filters.sorted_by(order.field), records.c.record_id]
-        if order.field is SortField.RECORD_ID:
-            columns = columns[:1]
+    def _columns(self, query: RecordQuery, order: Order) -> list[ColumnElement[Any]]:
+        """What is sorted by: as many columns as the index has along which it is read."""
+        columns: list[ColumnElement[Any]] = [records.c.record_id]
+        if order.field is not SortField.RECORD_ID:
+            columns.insert(0, self._filters.sorted_by(order.field))
+        elif (listing := self._filters.listing(query, order.field)) is not None:
+            columns.insert(0, self._filters.column(listing))
         return [column.desc() if order.descending else column for column in columns]
 
     async def _read(

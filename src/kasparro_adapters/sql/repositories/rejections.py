@@ -22,6 +22,9 @@ from kasparro_core.normalize.canonical import canonical_json
 
 _COLUMNS = tuple(column for column in rejections.c if column.name != "payload_hash")
 _IDENTITY = ("source", "partition", "stage", "code", "path", "payload_hash")
+_REOPENED = ("state", "run_id", "raw_id", "raw_index")
+"""What a rejection that opens again takes from the new one: its first payload may be pruned by now."""
+
 _SURROGATE = re.compile("[\ud800-\udfff]")
 
 
@@ -50,10 +53,10 @@ class SqlRejections:
             return
         insert = self._database.insert(rejections)
         if again:
-            known = rejections.c
-            reopened = case((known.state == str(RejectionState.RESOLVED), str(RejectionState.OPEN)), else_=known.state)
+            reopened = rejections.c.state == str(RejectionState.RESOLVED)
+            changed = {name: case((reopened, insert.excluded[name]), else_=rejections.c[name]) for name in _REOPENED}
             statement = insert.on_conflict_do_update(
-                index_elements=_IDENTITY, set_={"times": known.times + 1, "state": reopened}
+                index_elements=_IDENTITY, set_={"times": rejections.c.times + 1, **changed}
             )
         else:
             statement = insert.on_conflict_do_nothing(index_elements=_IDENTITY)

@@ -19,12 +19,8 @@ from kasparro_app.comparison import DifferentSourcesError, UnknownRunError, comp
 class CompareQuery(Parameters):
     """Which two runs."""
 
-    a: Id | None = Field(
-        None, description="The first run. Needed, unless `run_id_1` names it.", json_schema_extra={"needed": True}
-    )
-    b: Id | None = Field(
-        None, description="The second run. Needed, unless `run_id_2` names it.", json_schema_extra={"needed": True}
-    )
+    a: Id | None = Field(None, description="The first run. Needed, unless `run_id_1` names it.")
+    b: Id | None = Field(None, description="The second run. Needed, unless `run_id_2` names it.")
     run_id_1: Id | None = Field(None, description="An earlier name of `a`. Not looked at where `a` is given.")
     run_id_2: Id | None = Field(None, description="An earlier name of `b`. Not looked at where `b` is given.")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from functools import cache
 from importlib import resources
@@ -12,7 +13,8 @@ from starlette.responses import Response
 
 from kasparro_app.api.answers import etag_of, not_modified
 from kasparro_app.api.operation import Answer, Call, Operation
-from kasparro_app.health import health_view
+from kasparro_app.figures import figures_view, read_ledger
+from kasparro_app.health import BAD, health_view
 from kasparro_app.service import Service
 from kasparro_app.sources_view import source_views
 from kasparro_app.views import rejection_view, run_view
@@ -64,13 +66,33 @@ async def _facts(service: Service) -> dict[str, Any]:
         runs = await work.runs.list(RunQuery(limit=RUNS))
         rejections = await work.rejections.list(RejectionQuery(state=RejectionState.OPEN, limit=REJECTIONS))
         sources = await source_views(work, service.settings.sources, now)
+        ledger = await read_ledger(work)
     return {
         "status": health["status"],
+        "cards": _cards(health, figures_view(ledger.whole(), sum(ledger.running.values()), (), ()), now),
         "sources": sources,
         "runs": [run_view(run) for run in runs],
         "rejections": [rejection_view(rejection) for rejection in rejections],
         "now": now,
     }
+
+
+def _cards(health: Mapping[str, Any], figures: Mapping[str, Any], now: datetime) -> list[tuple[str, str, str]]:
+    """Name, figure, and a word on it."""
+    records, runs, scheduler = figures["records"], figures["runs"], health["scheduler"]
+    enabled = [source for source in health["sources"] if source["enabled"]]
+    bad = sum(source["last_status"] in BAD for source in enabled)
+    return [
+        ("sources", f"{len(enabled)}", f"{bad} failed last" if bad else "none failed last"),
+        (
+            "records processed",
+            f"{records['processed']:,}",
+            f"{records['inserted']:,} new, {records['updated']:,} changed",
+        ),
+        ("rejected", f"{records['rejected']:,}", "items, since the first run"),
+        ("runs", f"{runs['total']:,}", f"{runs['running']} under way, {runs['failed']:,} failed"),
+        ("next slot", _ahead(scheduler["next_at"], now), f"{scheduler['overdue']} overdue"),
+    ]
 
 
 @cache
@@ -98,6 +120,12 @@ def _span(seconds: float) -> str:
         if seconds >= length:
             return f"{seconds / length:.0f} {unit}"
     return f"{seconds:.0f} s"
+
+
+def _ahead(moment: datetime | None, now: datetime) -> str:
+    if moment is None:
+        return "none"
+    return f"in {_span((moment - now).total_seconds())}" if moment > now else "due"
 
 
 OPERATIONS: Final = (

@@ -17,7 +17,7 @@ from kasparro_app.api.problems import Fault, Problem, bad_parameter
 from kasparro_app.api.shapes.common import MOST_ID, Id
 from kasparro_app.views import RECORD_FIELDS
 from kasparro_core.model import NEWEST_FIRST, Order, Place, RecordQuery, SortField, StoredRecord
-from kasparro_core.normalize.decimals import decimal
+from kasparro_core.normalize.decimals import MAX_DIGITS, MAX_EXPONENT, decimal
 
 PAGE_LIMIT: Final = 50
 MOST_ROWS: Final = 1000
@@ -58,7 +58,7 @@ def _end(text: str) -> datetime:
 def _number(text: str) -> Decimal:
     number = decimal(text)
     if not isinstance(number, Decimal):
-        raise ValueError("a number of at most 1,000 digits")
+        raise ValueError(f"a number of at most {MAX_DIGITS:,} digits within 1E±{MAX_EXPONENT}")
     return number
 
 

@@ -2,18 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
 from typing import Final
 from urllib.parse import quote
 
 from pydantic import Field
-from starlette.responses import Response
+from starlette.responses import Response, StreamingResponse
 
 from kasparro_app.api.answers import etag_of, json_answer, not_modified, page_answer
 from kasparro_app.api.operation import Call, Parameters
 from kasparro_app.api.problems import Problem, not_found
 from kasparro_app.api.routes.records_query import MOST_ROWS, DecimalsQuery
 from kasparro_app.api.shapes.common import Id
+from kasparro_app.version import program_version
 from kasparro_app.views import stored_record_view, version_view
 from kasparro_core.model import StoredRaw, StoredRecord
 from kasparro_core.normalize.canonical import rfc3339
@@ -25,6 +26,7 @@ _MEDIA: Final[Mapping[str, tuple[str, str]]] = {
     "feed": ("application/xml", "xml"),
 }
 """By the format of the decode facts: media type and the end of a file's name."""
+_SLICE: Final = 256 * 1024
 _INERT: Final = {"X-Content-Type-Options": "nosniff", "Content-Security-Policy": "sandbox; default-src 'none'"}
 """Whatever a source has sent, no browser runs it as a page of this service."""
 
@@ -45,7 +47,8 @@ async def record(call: Call) -> Response:
     """One record. Raises Problem: 404."""
     async with call.service.store.begin(write=False) as work:
         stored = await _record(work, call.path.record_id)
-    etag = etag_of("record", stored.record_id, stored.change_seq, stored.gone_at, call.query.decimals)
+    state = (stored.record_id, stored.change_seq, stored.gone_at)
+    etag = etag_of("record", *state, call.query.decimals, program_version())
     return not_modified(call, etag) or json_answer(call, stored_record_view(stored), headers={"ETag": etag})
 
 
@@ -56,7 +59,7 @@ async def versions(call: Call) -> Response:
         stored = await _record(work, call.path.record_id)
         earlier = await work.records.versions(stored.record_id, limit=call.query.limit)
     moments = [(version.content_hash, version.observed_at, version.raw_id, version.raw_index) for version in earlier]
-    etag = etag_of("versions", stored.record_id, moments, call.query)
+    etag = etag_of("versions", stored.record_id, moments, call.query, program_version())
     headers = {"ETag": etag}
     answer = page_answer(call, map(version_view, earlier), limit=call.query.limit, next_cursor=None, headers=headers)
     return not_modified(call, etag) or answer
@@ -79,7 +82,17 @@ async def raw(call: Call) -> Response:
         **_INERT,
     }
     unchanged = not_modified(call, headers["ETag"])
-    return unchanged or Response(found.raw.payload, headers={**headers, "Content-Type": media})
+    if unchanged is not None:
+        return unchanged
+    form = {"Content-Type": media, "Content-Length": str(len(found.raw.payload))}
+    return StreamingResponse(_slices(found.raw.payload), headers={**headers, **form})
+
+
+async def _slices(payload: bytes) -> AsyncIterator[memoryview]:
+    """One after the other, as fast as the caller takes them: at once, the server would copy what he has not taken."""
+    view = memoryview(payload)
+    for start in range(0, len(payload), _SLICE):
+        yield view[start : start + _SLICE]
 
 
 async def _record(work: UnitOfWork, record_id: int) -> StoredRecord:

@@ -9,6 +9,7 @@ from pydantic import Field
 from starlette.responses import Response
 
 from kasparro_app.api.answers import JSON, json_text, meta
+from kasparro_app.api.context import context_of
 from kasparro_app.api.general_answers import ProblemBody
 from kasparro_app.api.operation import Answer, Call, Operation, Parameters
 from kasparro_app.api.problems import Problem, not_found
@@ -41,7 +42,7 @@ class TriggerHeaders(Parameters):
         pattern=r"^[!-~]([ -~]{0,198}[!-~])?$",
         description=(
             "1 to 200 printable ASCII characters. The same request under the same key is given the answer of the first "
-            "one, and starts nothing more."
+            "one, and starts nothing more. Each API key has its own."
         ),
         json_schema_extra={"expected": "1 to 200 printable ASCII characters"},
     )
@@ -50,12 +51,19 @@ class TriggerHeaders(Parameters):
 async def start(call: Call) -> Response:
     """Begin the runs. Raises Problem: 404, 409, 422, 503."""
     jobs = _jobs(call.service, call.query.source)
-    key = call.headers.key
-    if key is None:
+    if call.headers.key is None:
         started = await _begun(call, jobs, None)
         return _answer(202, _body(call, started), _location(started))
+    key = _own(call, call.headers.key)
     request_hash = content_hash(canonical_json({"operation": "POST /runs", "source": call.query.source}))
     return await _given(call, key, request_hash) or await _first(call, jobs, key, request_hash)
+
+
+def _own(call: Call, key: str) -> str:
+    """An Idempotency-Key among those of the same caller: nobody is given the answer of another one, or stands in its
+    way, by choosing the same word."""
+    principal = context_of(call.request.scope).principal
+    return f"{principal.name if principal else ''}/{key}"
 
 
 async def _first(call: Call, jobs: Sequence[SourceJob], key: str, request_hash: str) -> Response:

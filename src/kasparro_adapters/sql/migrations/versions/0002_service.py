@@ -26,7 +26,7 @@ INSTANT = sa.DateTime(timezone=True).with_variant(sa.Text(), "sqlite")
 SEARCHABLE_JSON = sa.Text().with_variant(postgresql.JSONB(), "postgresql")
 
 BOUNDS = (0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
-ORDERS = ("updated_at", "occurred_at", "symbol", "source", "kind")
+ORDERS = ("updated_at", "occurred_at", "source", "kind")
 NEW_TABLES = (
     "drift_events", "schema_versions", "anomalies", "entities", "entity_links", "run_totals", "outbox", "api_keys",
     "idempotency_keys", "schedules", "schedule_slots",
@@ -37,6 +37,7 @@ AGES = (
     ("runs", "finished_at", "run_id"),
 )
 PARTIAL_INDEXES = (
+    ("ix_records_symbol_record_id", "records", ["symbol", "record_id"], "symbol IS NOT NULL"),
     ("ix_run_batches_with_payload", "run_batches", ["observed_at", "read_id"], "raw_id IS NOT NULL"),
     ("ix_rejections_open_payload", "rejections", ["raw_id"], "state = 'open' AND raw_id IS NOT NULL"),
     ("ix_rejections_closed", "rejections", ["first_seen_at", "rejection_id"], "state <> 'open'"),
