@@ -14,6 +14,9 @@ from kasparro_core.ports import Clock, Store
 from kasparro_core.services.desk import Desk
 from kasparro_core.services.jobs import SourceJob
 
+STREAMS_AT_ONCE = 2
+"""So many whole results are read at one time; one waits for the database while the other is written out."""
+
 
 @dataclass(frozen=True, slots=True)
 class ServeOptions:
@@ -41,8 +44,12 @@ class Service:
     vitals: Probe[Vitals] = field(init=False)
     revision: Probe[str | None] = field(init=False)
     feed: EventFeed = field(init=False)
+    stream_turns: asyncio.Semaphore = field(init=False)
+    """Whole results take turns by pages: however many are under way, other requests find the event loop and a
+    connection to the database."""
 
     def __post_init__(self) -> None:
         self.vitals = Probe(lambda: read_vitals(self.store))
         self.revision = Probe(self.store.revision)
         self.feed = EventFeed(self.store, self.stopping)
+        self.stream_turns = asyncio.Semaphore(STREAMS_AT_ONCE)

@@ -8,9 +8,10 @@ from dataclasses import dataclass, replace
 from kasparro_app.api.answers import row_text
 from kasparro_app.api.routes.records_query import Reading
 from kasparro_app.export import PAGE, cells, csv_lines
+from kasparro_app.service import Service
 from kasparro_app.views import sparse_view
 from kasparro_core.model import StoredRecord
-from kasparro_core.ports import Store, UnitOfWork
+from kasparro_core.ports import UnitOfWork
 
 Lines = Callable[[Sequence[StoredRecord]], str]
 """The text of some records, each with its line end."""
@@ -53,21 +54,23 @@ async def read_page(work: UnitOfWork, reading: Reading, limit: int) -> list[Stor
 
 
 async def whole(
-    store: Store, reading: Reading, form: Form, first: Sequence[StoredRecord], *, until: int
+    service: Service, reading: Reading, form: Form, first: Sequence[StoredRecord], *, until: int
 ) -> AsyncIterator[bytes]:
     """Everything from the first page (of PAGE rows) on; of the change feed what has changed up to `until`.
 
-    Between two pages no transaction is open, so that a caller may take its time. A StorageError goes on up: the
-    connection is cut, and nobody takes what came so far for everything.
+    Between two pages no transaction is open, so that a caller may take its time, and the others have their turn. A
+    StorageError goes on up: the connection is cut, and nobody takes what came so far for everything.
     """
     page = _known(reading, first, until)
     yield (form.head + form.lines(page)).encode()
     while len(page) == PAGE:
         reading = _behind(reading, page[-1])
-        async with store.begin(write=False) as work:
-            page = _known(reading, await read_page(work, reading, PAGE), until)
-        if page:
-            yield form.lines(page).encode()
+        async with service.stream_turns:
+            async with service.store.begin(write=False) as work:
+                page = _known(reading, await read_page(work, reading, PAGE), until)
+            lines = form.lines(page).encode()
+        if lines:
+            yield lines
 
 
 def _behind(reading: Reading, last: StoredRecord) -> Reading:

@@ -28,7 +28,7 @@ def init(
     text = files("kasparro_app").joinpath("templates", f"{template}.toml").read_text(encoding="utf-8")
     write_new(file, text, force=force)
     print(f"Wrote {file}.")
-    say("Next: `kasparro check` reaches each source, `kasparro run` reads them.")
+    say("Next: `kasparro check` reaches each source, `kasparro run` reads them, `kasparro serve` keeps on doing so.")
 
 
 def write_new(file: Path, text: str, *, force: bool) -> None:

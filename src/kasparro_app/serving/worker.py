@@ -9,6 +9,7 @@ from starlette.applications import Starlette
 from starlette.types import ASGIApp
 from uvicorn import Config, Server
 
+from kasparro_app.serving.connections import Connection
 from kasparro_app.serving.ending import Ending
 from kasparro_app.serving.front import Front
 
@@ -33,7 +34,7 @@ def server_config(app: ASGIApp | Callable[[], ASGIApp], *, workers: int = 1) -> 
         factory=workers > 1,
         workers=workers,
         interface="asgi3",
-        http="h11",
+        http=Connection,
         ws="none",
         lifespan="on",
         log_config=None,

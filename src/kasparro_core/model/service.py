@@ -180,7 +180,9 @@ class Bound:
 
 @dataclass(frozen=True, slots=True)
 class Pruned:
-    """How many rows, and about how many bytes of content, went (or would go)."""
+    """How many rows, and about how many bytes of content, went (or would go). `more`: what hung on further rows was too
+    much for one time, and they go the next time."""
 
     rows: int = 0
     bytes: int = 0
+    more: bool = False

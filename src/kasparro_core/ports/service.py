@@ -174,8 +174,8 @@ class Retention(Protocol):
         ...
 
     async def prune(self, what: Prunable, bound: Bound, /, *, limit: int = 1000) -> Pruned:
-        """Delete up to `limit` of the oldest rows outside the bound. Fewer than `limit` gone: nothing is left to do,
-        but for what another transaction is busy with."""
+        """Delete up to `limit` of the oldest rows outside the bound. Fewer than `limit` gone, and not `more`: nothing
+        is left to do, but for what another transaction is busy with."""
         ...
 
     async def prunable(self, what: Prunable, bound: Bound, /) -> Pruned:

@@ -70,7 +70,7 @@ class Pruner:
         while True:
             gone = await retried(self._clock, lambda: self._prune_slice(what, bound))
             rows, size = rows + gone.rows, size + gone.bytes
-            if gone.rows < self._slice_rows:
+            if gone.rows < self._slice_rows and not gone.more:
                 return Pruned(rows, size)
             await self._clock.sleep(_PAUSE)
 
@@ -81,6 +81,6 @@ class Pruner:
     async def _prune_slice(self, what: Prunable, bound: Bound) -> Pruned:
         async with self._store.begin() as work:
             gone = await work.retention.prune(what, bound, limit=self._slice_rows)
-            if gone.rows:
+            if gone != Pruned():
                 await work.commit()
         return gone

@@ -6,6 +6,7 @@ notes the slot: whoever commits first has it, the others find it gone.
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections import deque
 from collections.abc import Mapping
@@ -88,7 +89,7 @@ class Timetable:
         elif rule is None and stored.next_at is not None:
             await work.schedules.put(ScheduleState(source, "manual"))
         elif rule is not None and stored.spec != rule.spec:
-            slot_at, next_at = rule.following(now) or (None, None)
+            slot_at, next_at = rule.following(await _since(work, source, now)) or (None, None)
             await work.schedules.put(ScheduleState(source, rule.spec, slot_at, next_at))
 
     def _is_ours(self, state: ScheduleState) -> bool:
@@ -97,7 +98,7 @@ class Timetable:
         return rule is not None and rule.spec == state.spec and state.source in self._jobs
 
     async def _take(self, state: ScheduleState, now: datetime) -> bool:
-        turn = _turn(state, self._rules[state.source], now)
+        turn = await asyncio.to_thread(_turn, state, self._rules[state.source], now)  # seconds, after a long sleep
 
         async def note(work: UnitOfWork, started: Started) -> None:
             slot_at, next_at = turn.following or (None, None)
@@ -110,6 +111,13 @@ class Timetable:
             _log.debug("slot %s of source %s was not taken here: %s", turn.slot_at, state.source, lost)
             return False
         return True
+
+
+async def _since(work: UnitOfWork, source: str, now: datetime) -> datetime:
+    """From when on slots can be given: now, unless the database's clock was put back. One that is noted already would
+    never be taken, and so none after it."""
+    noted = await work.schedules.slots(source, limit=1)
+    return max([now, *(slot.slot_at for slot in noted)])
 
 
 def _slot(source: str, slot_at: datetime, started: Started) -> Slot:

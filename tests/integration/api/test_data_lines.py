@@ -16,10 +16,13 @@ import pytest
 from live import Live
 from rows import AT, EXACT, put, quotes
 
+from kasparro_app.api.routes.records_query import DataQuery, reading_of
+from kasparro_app.api.streaming import csv_form, whole
 from kasparro_app.export import PAGE
+from kasparro_app.service import STREAMS_AT_ONCE
 from kasparro_app.views import RECORD_FIELDS
 from kasparro_core.errors import TransientStorageError
-from kasparro_core.model import Record
+from kasparro_core.model import EVERY_RECORD, Record
 from kasparro_core.ports import Store, UnitOfWork
 
 ROWS = 2 * PAGE + PAGE // 2
@@ -240,6 +243,33 @@ async def test_nothing_is_read_for_a_caller_who_has_gone(live: Live) -> None:
         answer.close()
         await stopped.wait()
     assert watched.begun == 2
+
+
+async def test_many_whole_results_leave_room_for_others(live: Live) -> None:
+    """However many are under way, few read at one time, so that connections are left for other requests; these are
+    answered even while no page comes back, and all results come to their end."""
+    await put(live.store, quotes(ROWS))
+    async with live.store.begin(write=False) as work:
+        first = await work.records.select(EVERY_RECORD, limit=PAGE)
+    hold = asyncio.Event()
+
+    async def hold_back(begun: int) -> None:
+        if begun <= STREAMS_AT_ONCE:
+            await hold.wait()
+
+    async def lines() -> int:
+        reading, form = reading_of(DataQuery()), csv_form(["key"])
+        return sum([part.count(b"\n") async for part in whole(live.service, reading, form, first, until=0)])
+
+    watched = watch(live, hold_back)
+    results = [asyncio.create_task(lines()) for _ in range(20)]
+    async with asyncio.timeout(30):
+        while watched.begun < STREAMS_AT_ONCE:
+            await asyncio.sleep(0.001)
+        assert (await live.get("/data?limit=1")).status == 200
+    assert watched.begun == STREAMS_AT_ONCE + 1
+    hold.set()
+    assert set(await asyncio.gather(*results)) == {ROWS + 1}
 
 
 async def test_a_slow_caller_is_waited_for_without_a_transaction(live: Live) -> None:

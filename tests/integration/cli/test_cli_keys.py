@@ -50,3 +50,10 @@ def test_bad_names_and_scopes_are_usage_errors(kasparro: Call) -> None:
     for arguments in (("x", "--scope", "root"), ("two words",), ("",), ("x" * 101,), ("a\nb",)):
         assert kasparro("keys", "create", *arguments).code == 2, arguments
     assert json.loads(kasparro("keys", "list", "--json").out) == []
+
+
+def test_a_wrong_scope_is_told_with_the_right_ones(kasparro: Call) -> None:
+    """Each scope is named once; a near one is asked for."""
+    far, near = (kasparro("keys", "create", "x", "--scope", scope).err for scope in ("root", "triger"))
+    assert far.count("admin") == 1
+    assert 'did you mean "trigger"?' in near

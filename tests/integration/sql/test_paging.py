@@ -149,10 +149,16 @@ async def test_equal_values_before_a_place_are_not_walked_over(sqlite_url: str) 
     assert found == ["SEARCH records USING INDEX ix_records_updated_at_record_id (updated_at=? AND record_id<?)"]
 
 
-async def test_the_change_feed_reads_along_its_index(store: SqlStore) -> None:
-    """A page of changes is a range of the index over change_seq, without a sort."""
+@pytest.mark.parametrize("query", [EVERY_RECORD, RecordQuery(symbol="BTC"), RecordQuery(source=SOURCE, kind="quote")])
+async def test_the_change_feed_reads_along_its_index(store: SqlStore, query: RecordQuery) -> None:
+    """A page of changes is a range of the index over change_seq, without a sort, and with a filter that leaves
+    everything too. (PostgreSQL needs its statistics for that.)"""
+    if store._database.shown.startswith("postgresql"):
+        async with store.begin() as work:
+            await work.records._session.driver_sql("ANALYZE")
+            await work.commit()
     for after in (0, ROWS // 2, ROWS - 100):
-        (found,) = await plans(store, lambda records, a=after: records.changes(EVERY_RECORD, after_seq=a))
+        (found,) = await plans(store, lambda records, a=after: records.changes(query, after_seq=a))
         assert "ix_records_change_seq" in found, found
         assert "Sort" not in found
         assert "TEMP B-TREE" not in found

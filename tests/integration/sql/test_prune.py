@@ -14,6 +14,7 @@ from sqlalchemy import text
 
 from kasparro_adapters.memory import MemoryHandle, MemoryOwners
 from kasparro_adapters.sql import SqlStore
+from kasparro_adapters.sql.repositories import retention
 from kasparro_core.model import (
     SLICE_ROWS,
     BatchRead,
@@ -150,6 +151,35 @@ async def test_a_broken_off_payload_is_finished_after_a_pruning(bench: Bench) ->
         assert await work.records.count() == SLICE_ROWS + 5
     assert place.cursor["$slice"]["raw_id"] in await bench.payloads()
     assert (await bench.prune(EVERYTHING))[Prunable.RAW].rows == 1
+
+
+async def test_reads_are_let_go_a_few_at_a_time(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A payload that was read very often loses its reads in slices, each a transaction of its own, the newest one last,
+    and is gone with it; until then it is there for the reads that name it."""
+    monkeypatch.setattr(retention, "_READS", 2)
+    await bench.run([page(1, "a") for _ in range(6)])
+    await bench.run([*(page(1, "a") for _ in range(6)), page(2, "a")])
+    (first, *_, last) = before = await bench.payloads()
+    assert before == [first] * 6 + [last]
+    left = []
+    while True:
+        async with bench.store.begin() as work:
+            gone = await work.retention.prune(Prunable.RAW, Bound(max_bytes=0))
+            await work.commit()
+        left.append(await bench.payloads())
+        if not gone.more:
+            break
+    assert left == [[first] * 4 + [last], [first] * 2 + [last], [last]]
+    assert (gone.rows, await bench.count("SELECT count(*) FROM raw_batches")) == (1, 1)
+
+
+async def test_pruner_goes_on_until_all_reads_are_let_go(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A slice in which no payload went, because it is read too often, is not the last one."""
+    monkeypatch.setattr(retention, "_READS", 2)
+    await bench.run([page(1, "a") for _ in range(6)])
+    await bench.run([*(page(1, "a") for _ in range(6)), page(2, "a")])
+    assert (await bench.prune(EVERYTHING))[Prunable.RAW].rows == 1
+    assert len(await bench.payloads()) == 1
 
 
 async def test_open_rejections_keep_their_payload(bench: Bench) -> None:

@@ -38,7 +38,7 @@ def cells(line: str) -> dict[str, str]:
     ],
 )
 def test_a_text_that_a_spreadsheet_would_run_is_led_by_an_apostrophe(text: str) -> None:
-    """No text cell of a CSV export begins with a sign that makes it a formula, behind blanks or in full width either."""
+    """No text cell of a CSV export makes it a formula, not behind blanks or in full width either."""
     assert cells(csv_line(stored(title=text)))["title"] == f"'{text}"
 
 

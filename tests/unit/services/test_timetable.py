@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import itertools
-from datetime import timedelta
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 
 from processes import Every, Gate, World, job
 
+from kasparro_adapters.memory import MemoryStore
 from kasparro_core.model import Slot, SlotState, Trigger
 from kasparro_core.services.timetable import KEPT_MISSED
 
@@ -160,3 +162,36 @@ async def test_a_changed_schedule_goes_on_from_now_and_a_removed_one_stops() -> 
     await manual.settle()
     await world.pass_time(3600)
     assert await changed.tick() == await manual.tick() == 0
+
+
+@dataclass(frozen=True)
+class OnTheHour:
+    """Slots at full hours of the clock."""
+
+    spec: str
+
+    def following(self, after: datetime) -> tuple[datetime, datetime]:
+        slot_at = after.replace(minute=0, second=0, microsecond=0) + timedelta(hours=1)
+        return slot_at, slot_at
+
+
+async def test_a_clock_that_was_put_back_stops_no_changed_schedule() -> None:
+    """The slots that are noted already are not given again: they could never be taken, and so none after them."""
+    now = [datetime(2026, 11, 21, 11, 30, tzinfo=UTC)]
+    world = World()
+    world.store = MemoryStore(lambda: now[0])
+    process = world.process()
+    before = process.timetable({"scripted": OnTheHour("hourly")}, job())
+    await before.settle()
+    for _ in range(3):
+        assert await before.tick() == 1
+        await process.idle()
+        now[0] += timedelta(hours=1)
+    now[0] -= timedelta(hours=3)
+    after = process.timetable({"scripted": OnTheHour("hourly, from Berlin")}, job())
+    await after.settle()
+    now[0] += timedelta(hours=3)
+    assert await after.tick() == 1
+    await process.idle()
+    slots = await _slots(world)
+    assert len(slots) == len(await world.runs()) == 4

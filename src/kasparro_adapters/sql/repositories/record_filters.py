@@ -164,8 +164,8 @@ class Filters:
 
 def _in_sight(query: RecordQuery, along: str | None) -> str | None:
     """The one column, of those compared for equality, by whose index SQLite may read; None: any."""
-    if along is None:
-        return None
+    if along in (None, records.c.change_seq.name):  # who follows the feed has read what lies before, once
+        return along
     if query.symbol is not None:
         return "symbol"
     if along == SortField.RECORD_ID and query.source is not None:

@@ -102,7 +102,8 @@ def _none(rows: Select[Any]) -> ColumnElement[bool]:
     return rows.limit(1).scalar_subquery().is_(None)
 
 
-def _newest_read(raw_id: ColumnElement[int]) -> ColumnElement[int]:
+def newest_read(raw_id: ColumnElement[int]) -> ColumnElement[int]:
+    """The newest read of a payload."""
     read = run_batches.alias()
     return select(func.max(read.c.read_id)).where(read.c.raw_id == raw_id).scalar_subquery()
 
@@ -118,10 +119,10 @@ def _raw() -> Shelf:
         tie=run_batches.c.read_id,
         content=(raw_batches.c.payload,),
         rows=run_batches.join(raw_batches, raw_batches.c.raw_id == run_batches.c.raw_id),
-        belongs=(WITH_PAYLOAD, run_batches.c.read_id == _newest_read(run_batches.c.raw_id)),
+        belongs=(WITH_PAYLOAD, run_batches.c.read_id == newest_read(run_batches.c.raw_id)),
         free=(
             _none(select(_ONE).where(rejections.c.raw_id == raw_batches.c.raw_id, OPEN_WITH_PAYLOAD)),
-            _some(select(_ONE).where(same_partition, _newest_read(other.c.raw_id) > run_batches.c.read_id)),
+            _some(select(_ONE).where(same_partition, newest_read(other.c.raw_id) > run_batches.c.read_id)),
         ),
     )
 

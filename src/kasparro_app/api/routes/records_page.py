@@ -17,7 +17,7 @@ from kasparro_app.api.streaming import Form, csv_form, ndjson_form, read_page, w
 from kasparro_app.export import PAGE
 from kasparro_app.version import program_version
 from kasparro_app.views import RECORD_FIELDS, sparse_view
-from kasparro_core.model import RecordQuery, StoredRecord
+from kasparro_core.model import EVERY_RECORD, RecordQuery, StoredRecord
 from kasparro_core.ports import UnitOfWork
 
 _OFFERS: Final[Mapping[str, Sequence[str]]] = {
@@ -46,7 +46,7 @@ async def data(call: Call) -> Response:
     limit = reading.limit or (PAGE_LIMIT if form == "json" else None)
     async with call.service.store.begin(write=False) as work:
         last = await work.records.last_change()
-        headers = _conditions(asked, reading, form, last)
+        headers = _conditions(asked, reading, form, await _state(work, last))
         unchanged = not_modified(call, headers["ETag"], headers=_VARY) if "ETag" in headers else None
         if unchanged is not None:
             return unchanged
@@ -66,12 +66,19 @@ def _wanted(accept: Sequence[str]) -> str:
     return wanted
 
 
-def _conditions(asked: DataQuery, reading: Reading, form: str, last_change: int) -> dict[str, str]:
-    """Headers of the answer: what it depends on. Every change of a record moves `last_change`; a change of links does
-    not, so that what was asked by entity has no tag."""
+async def _state(work: UnitOfWork, last_change: int) -> Sequence[object]:
+    """What tells one state of all records from every other. The number alone does not: another database in the place
+    of this one (a new one, one from a backup) comes to the same number with other records."""
+    newest = await work.records.changes(EVERY_RECORD, after_seq=last_change - 1, limit=1)
+    return last_change, [(stored.content_hash, stored.updated_at) for stored in newest]
+
+
+def _conditions(asked: DataQuery, reading: Reading, form: str, state: Sequence[object]) -> dict[str, str]:
+    """Headers of the answer: what it depends on. Every change of a record moves the state; a change of links does not,
+    so that what was asked by entity has no tag."""
     if reading.query.entity is not None:
         return dict(_VARY)
-    tag = etag_of("data", last_change, reading, form, asked.fields, asked.decimals, asked.count, program_version())
+    tag = etag_of("data", state, reading, form, asked.fields, asked.decimals, asked.count, program_version())
     return {"ETag": tag, **_VARY}
 
 
@@ -106,7 +113,7 @@ def _lines(
     if name == "csv":
         told["Content-Disposition"] = 'attachment; filename="records.csv"'
     if limit is None:
-        body = whole(call.service.store, reading, form, found.rows, until=found.last_change)
+        body = whole(call.service, reading, form, found.rows, until=found.last_change)
         return StreamingResponse(body, headers=told, media_type=form.media)
     page, _, link = _page(call, reading, found, limit)
     return Response((form.head + form.lines(page)).encode(), headers={**told, **link}, media_type=form.media)

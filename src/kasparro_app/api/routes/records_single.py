@@ -47,7 +47,7 @@ async def record(call: Call) -> Response:
     """One record. Raises Problem: 404."""
     async with call.service.store.begin(write=False) as work:
         stored = await _record(work, call.path.record_id)
-    state = (stored.record_id, stored.change_seq, stored.gone_at)
+    state = (stored.record_id, stored.change_seq, stored.gone_at, stored.content_hash, stored.updated_at)
     etag = etag_of("record", *state, call.query.decimals, program_version())
     return not_modified(call, etag) or json_answer(call, stored_record_view(stored), headers={"ETag": etag})
 
