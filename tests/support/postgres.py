@@ -33,7 +33,7 @@ T = TypeVar("T")
 SYSTEM = Path("/usr/lib/postgresql")
 
 # Durability is for data that outlives the test.
-_SETTINGS = ("fsync=off", "synchronous_commit=off", "full_page_writes=off", "max_connections=200")
+_SETTINGS = ("fsync=off", "full_page_writes=off", "max_connections=200")
 
 
 class NoPostgresError(RuntimeError):

@@ -1,8 +1,8 @@
 """Ownership of a source during a run: claiming it, taking it over, giving it up.
 
     free ──take──▶ held ──finish──▶ free
-                    │ owner's handle free (process dead), or lease expired
-                    ▼
+                    │ owner's handle free (process dead), lease expired, or left by this process itself: it
+                    ▼ could not note the end of its run, for its database was away
                  taken over: token + 1, the old run is marked interrupted, a new run resumes it
 
 A live owner is never disturbed before its lease has run out, and its run is marked only by whoever takes the lease.
@@ -11,7 +11,9 @@ A live owner is never disturbed before its lease has run out, and its run is mar
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections import defaultdict, deque
+from collections.abc import AsyncIterator, Iterable, Sequence
+from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -27,6 +29,7 @@ WHOLE = ""
 """The partition under which a run holds its source."""
 
 _POLL = 0.25
+_REMEMBERED = 100
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +56,7 @@ class Claims:
         self._clock = clock
         self._observer = observer
         self._ttl = ttl
+        self._left: defaultdict[str, deque[int]] = defaultdict(lambda: deque(maxlen=_REMEMBERED))
 
     async def claim(self, source: str, trigger: Trigger, *, wait: bool) -> Claim | None:
         """Begin a run that owns the source. None when another live owner has it and `wait` is false."""
@@ -88,10 +92,32 @@ class Claims:
             return await work.leases.get(source, WHOLE)
 
     async def is_free(self, lease: Lease | None) -> bool:
-        """Never taken, given up, expired, or its owner's process is dead."""
-        if lease is None or lease.run_id is None or lease.expired:
+        """Never taken, given up, expired, left by this process, or its owner's process is dead."""
+        if lease is None or lease.run_id is None or lease.expired or self._is_left(lease):
             return True
         return await self._handle.judge(lease.owner) is Liveness.DEAD
+
+    def leave(self, claims: Iterable[Claim]) -> None:
+        """Nobody carries the runs of these claims out any more. Where a lease of one stands there all the same, with
+        this process as its living owner, it does not block its source until it expires: the database was away when the
+        run's end should have been noted, or it crashed and forgot that it was."""
+        for claim in claims:
+            self._left[claim.run.source].append(claim.run.run_id)
+
+    @asynccontextmanager
+    async def unit(self) -> AsyncIterator[tuple[UnitOfWork, list[Claim]]]:
+        """A unit of work to begin runs in, and the list to put their claims into: a commit may have happened although
+        its answer was lost."""
+        begun: list[Claim] = []
+        try:
+            async with self._store.begin() as work:
+                yield work, begun
+        except BaseException:
+            self.leave(begun)
+            raise
+
+    def _is_left(self, lease: Lease) -> bool:
+        return lease.owner == self._handle.owner and lease.run_id in self._left[lease.source]
 
     async def take(self, source: str, trigger: Trigger, seen: Lease | None) -> Claim | None:
         """Begin a run on a lease that is free as it was `seen`; None when somebody else was faster.
@@ -107,7 +133,7 @@ class Claims:
             raise
 
     async def begin_in(self, work: UnitOfWork, source: str, trigger: Trigger, seen: Lease | None) -> Claim:
-        """In a unit of work: the lease, the dead run's end, the new run. The caller appends `Claim.events` and commits.
+        """In a `unit`: the lease, the dead run's end, the new run. The caller appends `Claim.events` and commits.
 
         Raises ConflictError when the lease is not as it was seen any more.
         """
@@ -115,6 +141,8 @@ class Claims:
         lease = await work.leases.take(source, WHOLE, owner=self._handle.owner, ttl=self._ttl, seen=seen)
         ended = await _interrupt(work, seen, now)
         run = await work.runs.start(source, trigger, now, resumes=ended.run_id if ended else None)
+        if run.run_id in self._left[source]:
+            self._left[source].remove(run.run_id)  # a number that was rolled back comes again
         return Claim(run, await work.leases.attach(lease, run.run_id), ended)
 
     async def end_dead(self, seen: Lease) -> Run | None:
@@ -135,8 +163,9 @@ class Claims:
 
     async def _begin(self, source: str, trigger: Trigger, seen: Lease | None) -> Claim | None:
         try:
-            async with self._store.begin() as work:
+            async with self.unit() as (work, begun):
                 claim = await self.begin_in(work, source, trigger, seen)
+                begun.append(claim)
                 for event in claim.events:
                     await work.events.append(event)
                 await work.commit()
@@ -166,5 +195,5 @@ async def _interrupt(work: UnitOfWork, seen: Lease | None, now: datetime) -> Run
         RunStatus.INTERRUPTED,
         now,
         error_code="interrupted",
-        error="the process that ran it ended without finishing it",
+        error="its process died, or lost its database, before it could note its end",
     )

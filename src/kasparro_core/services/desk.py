@@ -124,8 +124,9 @@ class Desk:
         answer: Callable[[Started], GivenAnswer] | None,
         beside: Beside | None,
     ) -> list[Claim]:
-        async with self._store.begin() as work:
-            claims = [await self._begin(work, job, trigger, seen[job.name]) for job in free]
+        async with self._runner.claims.unit() as (work, claims):
+            for job in free:
+                claims.append(await self._begin(work, job, trigger, seen[job.name]))
             started = Started(tuple(claim.run for claim in claims), busy)
             if beside is not None:
                 await beside(work, started)

@@ -89,6 +89,12 @@ class Runner:
 
     async def carry_out(self, job: SourceJob, claim: Claim, *, full: bool = False) -> Run:
         """Do a run that has been claimed, and end it whatever happens."""
+        try:
+            return await self._carry_out(job, claim, full=full)
+        finally:
+            self.claims.leave([claim])
+
+    async def _carry_out(self, job: SourceJob, claim: Claim, *, full: bool) -> Run:
         keeper = self.claims.keeper(claim)
         run, progress = claim.run, _Progress()
         try:
@@ -187,8 +193,8 @@ class Runner:
     async def _try_finish(
         self, job: SourceJob, run: Run, keeper: LeaseKeeper, progress: _Progress, error: KasparroError
     ) -> None:
-        """Mark a run failed on the way out of an error; if the database cannot even do that, the lease runs out (or the
-        process ends) and the next run marks it interrupted."""
+        """Mark a run failed on the way out of an error; if the database cannot even do that, the next run marks it
+        interrupted: this process's at once, another's when the lease has run out or the process has ended."""
         try:
             await self._finish(job, run, keeper, progress, Verdict(RunStatus.FAILED, error.code, str(error)))
         except StorageError as second:

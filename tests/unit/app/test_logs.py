@@ -134,7 +134,7 @@ def test_the_default_level(serving: bool, seen: list[str]) -> None:
     stream = log(level=None, serving=serving)
     for level in (logging.DEBUG, logging.INFO, logging.WARNING):
         logging.getLogger("kasparro_core").log(level, "ours")
-        logging.getLogger("apscheduler.scheduler").log(level, "theirs")
+        logging.getLogger("aiohttp.client").log(level, "theirs")
     told = [line["level"] for line in lines(stream) if line["event"] == "ours"]
     assert told == seen
     assert [line["level"] for line in lines(stream) if line["event"] == "theirs"] == ["warning"]
