@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from uuid import uuid4
 
 from starlette.applications import Starlette
 from starlette.responses import JSONResponse, Response
@@ -76,10 +77,12 @@ class Front:
 def _meanwhile(path: str) -> Response:
     if path == _ALIVE:
         return JSONResponse({"status": "alive"}, headers={"Cache-Control": "no-store"})
+    request_id = uuid4().hex
     body = {
-        "type": "about:blank",
+        "type": "urn:kasparro:problem:starting",
         "title": "Starting",
         "status": 503,
         "detail": "The service is starting. Ask again in a moment.",
+        "request_id": request_id,
     }
-    return JSONResponse(body, 503, {"Retry-After": "1"}, "application/problem+json")
+    return JSONResponse(body, 503, {"Retry-After": "1", "X-Request-ID": request_id}, "application/problem+json")

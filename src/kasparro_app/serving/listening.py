@@ -10,9 +10,9 @@ from kasparro_core.errors import ConfigurationError, KasparroError
 
 _BACKLOG = 2048
 _REASONS = {
-    errno.EADDRINUSE: ("is in use by another program", "Stop it, or choose another port with --port."),
-    errno.EACCES: ("may not be used by this user", "Choose a port from 1024 on with --port."),
-    errno.EADDRNOTAVAIL: ("is not an address of this machine", "Choose another with --host."),
+    errno.EADDRINUSE: ("Port {port} on {host} is in use by another program.", "Stop it, or choose another port with --port."),
+    errno.EACCES: ("Port {port} on {host} may not be used by this user.", "Choose a port from 1024 on with --port."),
+    errno.EADDRNOTAVAIL: ("{host} is not an address of this machine.", "Choose another with --host."),
 }
 
 
@@ -22,8 +22,9 @@ def listen(host: str, port: int) -> socket.socket:
     try:
         return socket.create_server(address, family=family, backlog=_BACKLOG)
     except OSError as error:
-        what, hint = _REASONS.get(error.errno or 0, (f"cannot be listened on: {error.strerror}", None))
-        raise KasparroError(f"Port {port} on {host} {what}.", code="listen", hint=hint) from error
+        other = f"Port {{port}} on {{host}} cannot be listened on: {error.strerror}.", None
+        what, hint = _REASONS.get(error.errno or 0, other)
+        raise KasparroError(what.format(host=host, port=port), code="listen", hint=hint) from error
 
 
 def is_private(listening: socket.socket) -> bool:

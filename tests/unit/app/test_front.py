@@ -110,6 +110,8 @@ def test_the_process_lives_before_its_application_is_there() -> None:
         assert client.get("/health/live").json() == {"status": "alive"}
         early = client.get("/")
         assert (early.status_code, early.headers["retry-after"]) == (503, "1")
+        assert early.json()["type"] == "urn:kasparro:problem:starting"
+        assert early.json()["request_id"] == early.headers["x-request-id"]
         assert early.headers["content-type"] == "application/problem+json"
         go_on.set()
         while (answer := client.get("/")).status_code == 503:

@@ -26,7 +26,7 @@ async def health(call: Call) -> Response:
     except StorageError as error:
         extra = {"database": {"reachable": False}, "scheduler": {"enabled": service.options.scheduler}}
         raise _unavailable(
-            "Database unreachable", "The database does not answer. The log says more.", **extra
+            "Database unavailable", "The database does not answer. The log says more.", **extra
         ) from error
     body = health_view(
         vitals,
@@ -51,7 +51,7 @@ async def ready(call: Call) -> Response:
     try:
         revision, _ = await call.service.revision.ask()
     except StorageError as error:
-        raise _unavailable("Database unreachable", "The database does not answer. The log says more.") from error
+        raise _unavailable("Database unavailable", "The database does not answer. The log says more.") from error
     if revision != head:
         found = "no tables yet" if revision is None else f"schema {revision}"
         raise _unavailable("Schema not ready", f"The database has {found}, this program needs schema {head}.")
