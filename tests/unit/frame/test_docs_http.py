@@ -87,6 +87,8 @@ def test_every_type_of_problem_is_documented() -> None:
     made = [pair for text in texts for pair in re.findall(r'Problem\(\s*(\d+),\s*"([^"]+)"', text)]
     made += [("503", title) for text in texts for title in re.findall(r'_unavailable\("([^"]+)"', text)]
     types = {problem_body(Problem(int(status), title, ""), "")["type"] for status, title in made}
+    front = (ROOT / "src/kasparro_app/serving/front.py").read_text("utf-8")
+    types |= set(re.findall(r'"type": "(urn:[^"]+)"', front))
     rows = re.findall(r"^\| (`[a-z`, -]+) \| \d{3} \|", PAGE, re.MULTILINE)
     stated = {f"urn:kasparro:problem:{word}" for row in rows for word in re.findall(r"`([a-z-]+)`", row)}
     assert stated == types - {"about:blank"}
