@@ -10,7 +10,10 @@ from kasparro_core.errors import ConfigurationError, KasparroError
 
 _BACKLOG = 2048
 _REASONS = {
-    errno.EADDRINUSE: ("Port {port} on {host} is in use by another program.", "Stop it, or choose another port with --port."),
+    errno.EADDRINUSE: (
+        "Port {port} on {host} is in use by another program.",
+        "Stop it, or choose another with --port.",
+    ),
     errno.EACCES: ("Port {port} on {host} may not be used by this user.", "Choose a port from 1024 on with --port."),
     errno.EADDRNOTAVAIL: ("{host} is not an address of this machine.", "Choose another with --host."),
 }
