@@ -21,4 +21,5 @@ def job_of(config: SourceConfig, source: Source) -> SourceJob:
         max_rejected=config.max_rejected,
         fail_rejected=config.fail_rejected,
         parallel_partitions=_SIDE_BY_SIDE.get(config.type, 1),
+        read_ahead=config.type == "csv",
     )

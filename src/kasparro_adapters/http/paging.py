@@ -45,7 +45,8 @@ class Pager(Protocol):
 
     @property
     def rereads(self) -> bool:
-        """True where a resumed walk reads its last page again, because rows of a live ranking shift between pages."""
+        """True where a walk that was broken off for long reads its last page again, because rows of a live ranking move
+        from page to page."""
         ...
 
     @property

@@ -51,19 +51,27 @@ class _Read:
 class HttpSource:
     """Implements `kasparro_core.ports.Source` with one partition, the whole.
 
-    A walk that was broken off goes on one page back (pages, offsets) or at the stored token or link, unless it began
-    more than `walk_ttl` seconds ago: then it begins anew. The mark of an incremental source moves when a walk is
-    complete. With `full`, validators, mark and a broken-off walk are left aside.
+    A walk that was broken off goes on where it stood; by page or offset one page back, if that page was read more than
+    `calm` seconds ago. If the walk began more than `walk_ttl` seconds ago it begins anew. The mark of an incremental
+    source moves when a walk is complete. With `full`, validators, mark and a broken-off walk are left aside.
     """
 
     def __init__(
-        self, name: str, config: HttpSourceConfig, fetcher: Fetcher, clock: Clock, *, walk_ttl: float = 3600.0
+        self,
+        name: str,
+        config: HttpSourceConfig,
+        fetcher: Fetcher,
+        clock: Clock,
+        *,
+        walk_ttl: float = 3600.0,
+        calm: float = 60.0,
     ) -> None:
         self._name = name
         self._config = config
         self._fetcher = fetcher
         self._clock = clock
         self._ttl = timedelta(seconds=walk_ttl)
+        self._calm = timedelta(seconds=calm)
         self._pager = pager_of(config)
         self._paged = not isinstance(config.paginate, NoPaging)
         self._rules = rules_hash(config)
@@ -88,13 +96,14 @@ class HttpSource:
             self._check_bound(walk)
             read = await self._page(walk, context)
             if isinstance(read, FetchFacts):
-                yield Batch(self._after(position, walk, None), read)
+                yield Batch(self._after(position, walk, read, None), read)
                 return
             with _costing(read.response):
                 guard.page(read.marks, read.response.url)
             loop = guard.place(read.following) if read.following is not None else None
             walk = replace(walk, pages=walk.pages + 1, high=read.high)
-            yield self._batch(read, self._after(position, walk, walk.at if loop else read.following))
+            following = walk.at if loop else read.following
+            yield self._batch(read, self._after(position, walk, read.response.facts, following))
             if loop is not None:
                 raise loop
             if read.following is None:
@@ -105,7 +114,7 @@ class HttpSource:
         walk = position.walk
         if walk is None or context.full or context.now - walk.started_at > self._ttl:
             return None
-        return walk
+        return walk.resumed(context.now, self._calm)
 
     def _begun(self, position: Position, context: ReadContext) -> Walk:
         asked = None if context.full else position.mark
@@ -114,11 +123,12 @@ class HttpSource:
             asked = options.mark_of(options.start)
         return Walk(at=self._pager.first, started_at=context.now, rules=self._rules, asked=asked)
 
-    def _after(self, position: Position, walk: Walk, following: Place | None) -> Mapping[str, Any]:
+    def _after(self, position: Position, walk: Walk, facts: FetchFacts, following: Place | None) -> Mapping[str, Any]:
         """The cursor once this page is committed: inside the walk, or after it."""
         if following is not None:
-            resume_at = walk.at if self._pager.rereads else following
-            return replace(position, walk=replace(walk, at=resume_at)).as_cursor()
+            behind, read_at = (walk.at, facts.observed_at) if self._pager.rereads else (None, None)
+            onward = replace(walk, at=following, behind=behind, read_at=read_at)
+            return replace(position, walk=onward).as_cursor()
         options = self._config.incremental
         return Position(options.higher(position.mark, walk.high) if options else None).as_cursor()
 

@@ -1,6 +1,9 @@
-"""Carry one partition from its position to its end: read, prepare and write, the three overlapping.
+"""Carry one partition from its position to its end.
 
-Source.read ──Batch──▶ prepare (worker thread) ──one ahead──▶ write, in order, one unit of work a slice
+Source.read ──Batch──▶ prepare (worker thread) ──▶ write, in order, one unit of work a slice
+
+The next batch is asked for when this one is committed, so that a crash costs one request that has to be made again;
+with the job's `read_ahead`, while this one is written.
 """
 
 from __future__ import annotations
@@ -76,43 +79,17 @@ class Ingest:
         return checkpoint, ReadContext(self._run.started_at, cursor, validators, full=self._full)
 
     async def _read_on(self, writer: PartitionWriter, name: str, context: ReadContext) -> None:
-        async with aclosing(self._prepared(name, context)) as batches:
-            async for prepared in batches:
-                await writer.write(prepared)
-                del prepared
+        prepared = self._prepared(name, context)
+        async with aclosing(_ahead(prepared) if self._job.read_ahead else prepared) as batches:
+            async for each in batches:
+                await writer.write(each)
+                del each
 
     async def _prepared(self, name: str, context: ReadContext) -> AsyncGenerator[PreparedBatch]:
-        """Batches in order; the next one is fetched and prepared while this one is written, and no more than that: what
-        is fetched ahead has to be fetched again after a crash."""
-        ahead = asyncio.Semaphore(1)
-        queue: asyncio.Queue[PreparedBatch | None] = asyncio.Queue()
-        reader = asyncio.create_task(self._fill(queue, ahead, name, context))
-        try:
-            while (prepared := await queue.get()) is not None:
-                ahead.release()
-                yield prepared
-                del prepared
-            await reader
-        finally:
-            reader.cancel()
-            await asyncio.wait([reader])
-            if not reader.cancelled():
-                reader.exception()  # raised above, or beside the point: the writer's own fault ended the partition
-
-    async def _fill(
-        self, queue: asyncio.Queue[PreparedBatch | None], ahead: asyncio.Semaphore, name: str, context: ReadContext
-    ) -> None:
-        try:
-            async with aclosing(self._job.source.read(name, context)) as batches:  # type: ignore[type-var]
-                await ahead.acquire()
-                async for batch in batches:
-                    queue.put_nowait(
-                        await asyncio.to_thread(prepare_batch, batch, self._mapping, keep_raw=self._job.keep_raw)
-                    )
-                    del batch  # thousands of items, which nobody needs any more
-                    await ahead.acquire()
-        finally:
-            queue.put_nowait(None)
+        async with aclosing(self._job.source.read(name, context)) as batches:  # type: ignore[type-var]
+            async for batch in batches:
+                yield await asyncio.to_thread(prepare_batch, batch, self._mapping, keep_raw=self._job.keep_raw)
+                del batch  # thousands of items, which nobody needs any more
 
     async def _finish_payload(self, writer: PartitionWriter, position: SlicePosition, name: str) -> Cursor:
         """Write the slices of a stored payload that a dead run left, without asking the upstream again."""
@@ -138,3 +115,35 @@ class Ingest:
 
 def _from(context: ReadContext, cursor: Cursor) -> ReadContext:
     return ReadContext(context.now, cursor or None, context.validators, full=context.full)
+
+
+async def _ahead(batches: AsyncGenerator[PreparedBatch]) -> AsyncGenerator[PreparedBatch]:
+    """The same batches, each of them fetched while the one before it is in use, and no sooner."""
+    ahead = asyncio.Semaphore(1)
+    queue: asyncio.Queue[PreparedBatch | None] = asyncio.Queue()
+    reader = asyncio.create_task(_fill(queue, ahead, batches))
+    try:
+        while (prepared := await queue.get()) is not None:
+            ahead.release()
+            yield prepared
+            del prepared
+        await reader
+    finally:
+        reader.cancel()
+        await asyncio.wait([reader])
+        if not reader.cancelled():
+            reader.exception()  # raised above, or beside the point: the writer's own fault ended the partition
+
+
+async def _fill(
+    queue: asyncio.Queue[PreparedBatch | None], ahead: asyncio.Semaphore, batches: AsyncGenerator[PreparedBatch]
+) -> None:
+    try:
+        async with aclosing(batches):
+            await ahead.acquire()
+            async for prepared in batches:
+                queue.put_nowait(prepared)
+                del prepared
+                await ahead.acquire()
+    finally:
+        queue.put_nowait(None)

@@ -13,7 +13,8 @@ ARTICLE = "article"
 @dataclass(frozen=True, slots=True)
 class SourceJob:
     """A source with its rules. `max_rejected` and `fail_rejected` are shares (0..1) of the items of one run;
-    `parallel_partitions` is how many partitions are read at once."""
+    `parallel_partitions` is how many partitions are read at once. With `read_ahead` the next batch is read while one is
+    written; what was read ahead is read again after a crash, so it is meant for sources that ask nobody for it."""
 
     source: Source
     mapping: RecordMapping
@@ -22,6 +23,7 @@ class SourceJob:
     max_rejected: float = 0.05
     fail_rejected: float = 0.5
     parallel_partitions: int = 1
+    read_ahead: bool = False
 
     @property
     def name(self) -> str:

@@ -168,7 +168,7 @@ async def test_a_lost_answer_is_asked_for_until_it_is_known() -> None:
     bench = Bench([None, (TransientStorageError("connection lost"),)])
 
     async def away(_partition: str, number: int) -> None:
-        if number == 1:
+        if number == 0:
             bench.store.reads = [TransientStorageError("still away")]
 
     run = await bench.run(ScriptedSource({"": PAGES}, before_page=away))
