@@ -101,6 +101,20 @@ test-contract: .venv/.dev ## One contract, every store: in-memory, SQLite, Postg
 test-integration: .venv/.dev ## Tests that run the program as a whole, crashes included
 	@$(PYTEST) tests/integration
 
+# Storms of crashes: how many kills, system calls (a number, or all), zombies, crashes of PostgreSQL, full disks and rounds of
+# triggers, and which part of it all is made here (SHARD=1/4 ... 4/4). docs/how-to/run-the-crash-tests.md tells of each.
+KILLS ?= 200
+POINTS ?= all
+ZOMBIES ?= 50
+STOPS ?= 50
+DISKS ?= 50
+TRIGGERS ?= 10
+SHARD ?= 1/1
+STORMS = KILLS POINTS ZOMBIES STOPS DISKS TRIGGERS SHARD
+.PHONY: crash
+crash: .venv/.dev ## Kill it hundreds of times and look each time (KILLS=200 POINTS=all SHARD=1/4; `make test` has a few of them)
+	@env $(foreach name,$(STORMS),KASPARRO_CRASH_$(name)=$($(name))) $(PYTEST) tests/integration/crash
+
 ##@ Check
 .PHONY: lint
 lint: .venv/.dev type-check lint-deploy ## Style, format, types, layers, dependencies, and what lint-deploy looks at

@@ -5,16 +5,20 @@ Every provider is synchronous; what has to be opened and closed is opened and cl
 
 from __future__ import annotations
 
+from collections.abc import Callable, Mapping
 from pathlib import Path
+from typing import Any
 
 from dependency_injector import containers, providers
 
+from kasparro_adapters.chaos import ChaosSource, ChaosStore, Faults
 from kasparro_adapters.clock import SystemClock
 from kasparro_adapters.feeds import FeedDecoder, FeedSource
 from kasparro_adapters.files import CsvDecoder, CsvSource
 from kasparro_adapters.http import AiohttpFetcher, HttpSource, JsonDecoder
 from kasparro_adapters.sql import SqlStore, process_handle
 from kasparro_adapters.sql.schema import HEAD
+from kasparro_app.config.tables import ChaosTable
 from kasparro_app.observers import SilentObserver
 from kasparro_core.ports import Clock, Decoder, Observer, ProcessHandle, Source, Store
 from kasparro_core.services.desk import Desk
@@ -26,8 +30,35 @@ AT_ONCE = 64
 many more places than could work at once; and each may hold a payload or two in memory, so there is an end to them."""
 
 
+def _faults(table: ChaosTable, clock: Clock) -> Faults | None:
+    """What goes wrong on purpose. None: nothing, and nothing is wrapped."""
+    if not table.enabled:
+        return None
+    faults = Faults(
+        clock,
+        rate=table.rate,
+        latency=table.latency,
+        seed=table.seed,
+        points=table.points,
+        fail_after=table.fail_after,
+    )
+    faults.announce()
+    return faults
+
+
+def _store(database: Store, faults: Faults | None) -> Store:
+    return database if faults is None else ChaosStore(database, faults)
+
+
+def _source(
+    make: Callable[..., Source], faults: Faults | None, decoders: Mapping[str, Decoder], *args: Any, **options: Any
+) -> Source:
+    source = make(*args, **options)
+    return source if faults is None else ChaosSource(source, faults, decoders)
+
+
 class Container(containers.DeclarativeContainer):
-    """`database_url` and `root` have to be given; everything else may be overridden.
+    """`database_url` and `root` have to be given; everything else may be overridden. `chaos` may be given too.
 
     A source is made by `source(type, name, config, walk_ttl=seconds)` (walk_ttl for http alone).
     """
@@ -35,10 +66,14 @@ class Container(containers.DeclarativeContainer):
     database_url: providers.Provider[str] = providers.Dependency(instance_of=str)
     root: providers.Provider[Path] = providers.Dependency(instance_of=Path)
 
+    chaos: providers.Provider[ChaosTable] = providers.Object(ChaosTable())
+
     clock: providers.Provider[Clock] = providers.Singleton(SystemClock)
     observer: providers.Provider[Observer] = providers.Singleton(SilentObserver)
     fetcher: providers.Provider[AiohttpFetcher] = providers.Singleton(AiohttpFetcher, clock)
-    store: providers.Provider[Store] = providers.Singleton(SqlStore, database_url)
+    faults: providers.Provider[Faults | None] = providers.Singleton(_faults, chaos, clock)
+    database: providers.Provider[Store] = providers.Singleton(SqlStore, database_url)
+    store: providers.Provider[Store] = providers.Singleton(_store, database, faults)
     handle: providers.Provider[ProcessHandle] = providers.Singleton(process_handle, database_url)
 
     schema_head: providers.Provider[str] = providers.Object(HEAD)
@@ -51,7 +86,10 @@ class Container(containers.DeclarativeContainer):
     http_source: providers.Provider[Source] = providers.Factory(HttpSource, fetcher=fetcher, clock=clock)
     csv_source: providers.Provider[Source] = providers.Factory(CsvSource, root=root, fetcher=fetcher, clock=clock)
     feed_source: providers.Provider[Source] = providers.Factory(FeedSource, root=root, fetcher=fetcher, clock=clock)
-    source: providers.Provider[Source] = providers.FactoryAggregate(http=http_source, csv=csv_source, feed=feed_source)
+    sound_source: providers.Provider[Source] = providers.FactoryAggregate(
+        http=http_source, csv=csv_source, feed=feed_source
+    )
+    source: providers.Provider[Source] = providers.Callable(_source, sound_source.provider, faults, decoders)
 
     runner: providers.Provider[Runner] = providers.Singleton(
         Runner, store=store, handle=handle, clock=clock, decoders=decoders, observer=observer, at_once=AT_ONCE

@@ -36,7 +36,7 @@ class Runtime:
 
 def container_of(settings: Settings, observer: Observer | None = None) -> Container:
     """A container for these settings. Opens nothing."""
-    container = Container(database_url=settings.database_url, root=settings.root)
+    container = Container(database_url=settings.database_url, root=settings.root, chaos=settings.tables.chaos)
     if observer is not None:
         container.observer.override(providers.Object(observer))
     return container

@@ -25,6 +25,7 @@ if TYPE_CHECKING:
         StorageError,
         TransientSourceError,
         TransientStorageError,
+        UnstorableError,
     )
     from kasparro_core.model import PreparedRecord, RawRecord, Record, Rejection, Stage
     from kasparro_core.normalize.canonical import canonical_decimal, canonical_json, parse_json
@@ -53,6 +54,7 @@ __all__ = [
     "StorageError",
     "TransientSourceError",
     "TransientStorageError",
+    "UnstorableError",
     "UrlText",
     "canonical_decimal",
     "canonical_json",
@@ -79,6 +81,7 @@ _HOME = {
             "StorageError",
             "TransientSourceError",
             "TransientStorageError",
+            "UnstorableError",
         ),
         "kasparro_core.model": ("PreparedRecord", "RawRecord", "Record", "Rejection", "Stage"),
         "kasparro_core.normalize.canonical": ("canonical_decimal", "canonical_json", "parse_json"),

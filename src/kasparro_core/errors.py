@@ -6,10 +6,11 @@
     │   ├── TransientSourceError  trying again later may help (network, 429, 5xx)
     │   ├── PermanentSourceError  trying again will not help (401, 404, no such file, not a feed)
     │   │   └── PagingLoopError   the upstream served one page twice
-    │   └── CheckpointError       the stored position is not understood: `kasparro run SOURCE --full`
+    │   └── CheckpointError       the stored position is not understood: `kasparro state reset SOURCE`
     ├── StorageError              the database failed
     │   ├── TransientStorageError locked, connection lost, deadlock: nothing was written; try again
     │   └── PermanentStorageError read-only, full, newer than the program, unreachable
+    │       └── UnstorableError   the database refuses a value: leave out the row that holds it, and go on
     └── ConflictError             somebody else owns this partition now: stop and write nothing
 
 Messages name the source, what was expected and what was found; `hint` says what to do. Neither ever holds a secret.
@@ -116,6 +117,29 @@ class PermanentStorageError(StorageError):
     code = "storage_permanent"
 
 
+class UnstorableError(PermanentStorageError):
+    """A value that the database does not take (SQLSTATE 22xxx, 23xxx, SQLite's TOOBIG, MISMATCH and CONSTRAINT).
+
+    `code` is the rejection code of a row that holds it, `reason` what the database said, `column` the column that it
+    named, if it named one.
+    """
+
+    code = "value_refused"
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        code: str | None = None,
+        reason: str = "",
+        column: str | None = None,
+        hint: str | None = None,
+    ) -> None:
+        super().__init__(message, code=code, hint=hint)
+        self.reason = reason
+        self.column = column
+
+
 class ConflictError(KasparroError):
     """A compare-and-set lost: another owner moved the checkpoint or took over the lease."""
 
@@ -134,4 +158,5 @@ __all__ = [
     "StorageError",
     "TransientSourceError",
     "TransientStorageError",
+    "UnstorableError",
 ]

@@ -15,7 +15,7 @@ import signal
 import socket
 import subprocess
 import tempfile
-from collections.abc import Awaitable, Callable, Coroutine, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -132,11 +132,12 @@ def server() -> Iterator[Server]:
 
 
 @contextmanager
-def own_server() -> Iterator[OwnServer]:
-    """A server beside that of the test process. Raises NoPostgresError where none can be started."""
+def own_server(*settings: str) -> Iterator[OwnServer]:
+    """A server beside that of the test process, with more settings ("max_connections=10"). Raises NoPostgresError where
+    none can be started."""
     if os.environ.get(SKIP_VARIABLE) == "1":
         pytest.skip(f"{SKIP_VARIABLE}=1 is set: everything that needs PostgreSQL is left out")
-    with _started(_programs()) as started:
+    with _started(_programs(), settings) as started:
         yield started
 
 
@@ -158,7 +159,7 @@ def _programs() -> Path:
 
 
 @contextmanager
-def _started(programs: Path) -> Iterator[OwnServer]:
+def _started(programs: Path, settings: Sequence[str] = ()) -> Iterator[OwnServer]:
     """A server on a free loopback port with data of its own, both gone afterwards."""
     account = _account()
     home = Path(tempfile.mkdtemp(prefix="kasparro-pg-"))
@@ -180,7 +181,7 @@ def _started(programs: Path) -> Iterator[OwnServer]:
         _call([*initdb, "--no-sync"], account)
         port = _free_port()
         pg_ctl = [_program(programs, "pg_ctl"), "-D", data, "-w"]
-        options = " ".join(f"-c {setting}" for setting in (*_SETTINGS, "unix_socket_directories=''"))
+        options = " ".join(f"-c {setting}" for setting in (*_SETTINGS, "unix_socket_directories=''", *settings))
         launch = ("-l", home / "log", "-o", f"-h 127.0.0.1 -p {port} {options}")
         running = OwnServer(f"postgresql://postgres@127.0.0.1:{port}/postgres", data, tuple(pg_ctl), launch, account)
         running.start()

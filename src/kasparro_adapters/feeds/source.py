@@ -8,18 +8,22 @@ import json
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Annotated
+
+from pydantic import Field
 
 from kasparro_adapters.feeds.address import is_remote, named, request_path, shown
 from kasparro_adapters.feeds.config import FeedSourceConfig
 from kasparro_adapters.feeds.decoder import FeedDecoder
 from kasparro_adapters.feeds.local import read_file, unzipped
 from kasparro_adapters.feeds.opml import feed_addresses
-from kasparro_core.errors import CheckpointError, PermanentSourceError, SourceError
+from kasparro_core.errors import PermanentSourceError, SourceError
 from kasparro_core.model.batch import Batch, Cursor, Decoded, FetchFacts, Validator
 from kasparro_core.model.raw import RawPayload
 from kasparro_core.ports.clock import Clock
 from kasparro_core.ports.fetch import Fetcher
 from kasparro_core.ports.source import ReadContext
+from kasparro_core.services.position import Shape, not_understood, understood
 
 _READING_RULES = 1  # raise it when the decoder gives other items for the same bytes: feeds are then read again
 _ACCEPT = (
@@ -38,6 +42,12 @@ class _Answer:
     content_type: str = ""
     etag: str | None = None
     last_modified: str | None = None
+
+
+class _Seen(Shape):
+    """The cursor: the SHA-256 of the body that was read last."""
+
+    seen: Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
 class FeedSource:
@@ -70,9 +80,17 @@ class FeedSource:
         self._feeds = await self._listed()
         return tuple(self._feeds)
 
+    def check_position(self, partition: str, cursor: Cursor, /) -> None:
+        """Raises CheckpointError for a cursor that `read` would refuse. One feed has no parts, a list no whole."""
+        if bool(partition) != (self._config.url is None):
+            expected = "the address of a feed" if not partition else "''"
+            raise not_understood(self._name, partition, cursor, f"the partitions of this source are like {expected}")
+        understood(_Seen, cursor, self._name, partition)
+
     async def read(self, partition: str, context: ReadContext, /) -> AsyncIterator[Batch]:
         """One batch: the feed as it is now, or an item-less one when it has not changed."""
-        _check(context.cursor, self._name)
+        if context.cursor is not None:
+            understood(_Seen, context.cursor, self._name, partition)
         address = await self._address(partition)
         known = None if context.full else context.validators.get(self.request_hash(address))
         answer = await self._get(address, known)
@@ -176,12 +194,3 @@ class FeedSource:
         error.source = error.source or self._name
         if error.code == "http_410":
             error.code, error.hint = "gone", "The publisher took this feed down for good: remove it from the source."
-
-
-def _check(cursor: Cursor | None, source: str) -> None:
-    if cursor and not isinstance(cursor.get("seen"), str):
-        raise CheckpointError(
-            "the stored position is not one of a feed.",
-            source=source,
-            hint=f"`kasparro run {source} --full` reads it anew.",
-        )

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
+from pydantic import Field, ValidationError
+
+from kasparro_adapters.files.encoding import is_readable
 from kasparro_adapters.files.facts import Layout
-from kasparro_core.errors import CheckpointError
+from kasparro_adapters.files.opening import OpenFile
 from kasparro_core.model.batch import Cursor
+from kasparro_core.services.position import Count, Shape, Text, not_understood, understood
 
 VERSION = 1
 PRINT_BYTES = 64 * 1024
@@ -70,32 +73,86 @@ class Position:
             "tail": self.tail,
         }
 
+    def is_beyond(self, file: OpenFile) -> bool:
+        """True where the file is as it was, and ends before this position all the same: no read of it came so far."""
+        now = file.stat()
+        unchanged = (now.st_size, now.st_mtime_ns) == (self.size, self.mtime_ns)
+        return file.seekable and unchanged and self.offset > self.size
+
     @classmethod
-    def parse(cls, cursor: Cursor, source: str) -> Position:
-        """The inverse of `cursor`. Raises CheckpointError for anything else."""
+    def parse(cls, cursor: Cursor, source: str, partition: str) -> Position:
+        """The inverse of `cursor`. Raises CheckpointError for anything else, and for what is true of no file."""
+        stored = understood(_Stored, cursor, source, partition)
         try:
-            if cursor["v"] != VERSION:
-                raise ValueError(f"version {cursor['v']!r}")
-            return _parsed(cursor)
-        except (KeyError, TypeError, ValueError) as error:
-            raise CheckpointError(
-                f"the stored position of {source} is not one of a CSV file: {error!r}.",
-                source=source,
-                hint=f"`kasparro run {source} --full` reads its files again from their start.",
-            ) from error
+            position = stored.position()
+        except (LookupError, ValueError) as error:
+            raise not_understood(source, partition, cursor, str(error)) from error
+        if position.cursor() != cursor:
+            raise not_understood(source, partition, cursor, "`layout` is not that of `line`")
+        return position
 
 
-def _parsed(cursor: Mapping[str, Any]) -> Position:
-    file = cursor["file"]
-    return Position(
-        size=int(file["size"]),
-        mtime_ns=int(file["mtime_ns"]),
-        head=Print(*file["head"]),
-        seen=Print(*file["seen"]),
-        rules=str(file["rules"]),
-        offset=int(cursor["offset"]),
-        line=int(cursor["line"]),
-        layout=Layout.from_facts(cursor["layout"]),
-        done=bool(cursor["done"]),
-        tail=cursor["tail"],
-    )
+Digest = Annotated[str, Field(pattern=r"^[0-9a-f]{32}$")]
+Sign = Annotated[str, Field(min_length=1, max_length=1)]
+
+
+class _StoredFile(Shape):
+    size: Count
+    mtime_ns: int
+    head: Annotated[list[Any], Field(min_length=2, max_length=2)]
+    seen: Annotated[list[Any], Field(min_length=2, max_length=2)]
+    rules: str
+
+
+class _StoredLayout(Shape):
+    format: Literal["csv"]
+    encoding: str
+    delimiter: Sign
+    quote: Sign | None
+    escape: Sign | None
+    skip_space: bool
+    header: list[Text]
+    first_line: Annotated[int, Field(ge=1)]
+    skip: Count
+
+
+class _StoredPrint(Shape):
+    size: Count
+    digest: Digest
+
+
+class _Stored(Shape):
+    v: Annotated[int, Field(ge=VERSION, le=VERSION)]
+    file: _StoredFile
+    offset: Count
+    line: Annotated[int, Field(ge=1)]
+    layout: _StoredLayout
+    done: bool
+    tail: Tail
+
+    def position(self) -> Position:
+        """The position. Raises LookupError or ValueError where its members do not go together."""
+        if not is_readable(self.layout.encoding):
+            raise ValueError(f"`layout.encoding`: {self.layout.encoding} is not for CSV files")
+        head, seen = _print("file.head", self.file.head), _print("file.seen", self.file.seen)
+        if seen.size not in (self.offset, min(self.offset, PRINT_BYTES)):
+            raise ValueError(f"`file.seen` is of {seen.size} bytes before `offset`, which is {self.offset}")
+        return Position(
+            size=self.file.size,
+            mtime_ns=self.file.mtime_ns,
+            head=head,
+            seen=seen,
+            rules=self.file.rules,
+            layout=Layout.from_facts(self.layout.model_dump()),
+            offset=self.offset,
+            line=self.line,
+            done=self.done,
+            tail=self.tail,
+        )
+
+
+def _print(member: str, pair: list[Any]) -> Print:
+    try:
+        return Print(**dict(_StoredPrint(size=pair[0], digest=pair[1])))
+    except ValidationError as error:
+        raise ValueError(f"`{member}` is no pair of a size and a hash") from error

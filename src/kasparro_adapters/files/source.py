@@ -7,7 +7,7 @@ import hashlib
 import json
 import tempfile
 from collections.abc import AsyncGenerator, AsyncIterator, Generator, Iterator, Sequence
-from contextlib import aclosing, closing
+from contextlib import aclosing, closing, contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import BinaryIO
@@ -23,6 +23,7 @@ from kasparro_core.model.batch import Batch, Cursor, Validator
 from kasparro_core.ports.clock import Clock
 from kasparro_core.ports.fetch import Fetcher, FetchResponse
 from kasparro_core.ports.source import ReadContext
+from kasparro_core.services.position import not_understood
 from kasparro_core.services.steps import whole
 
 
@@ -59,13 +60,20 @@ class CsvSource:
             raise missing(self._name, path, self._root)
         return found
 
+    def check_position(self, partition: str, cursor: Cursor, /) -> None:
+        """Raises CheckpointError for a cursor that `read` would refuse. A glob has no whole, one file has no parts."""
+        if bool(partition) != is_glob(self._config.path, self._root):
+            expected = "the name of a file" if not partition else "''"
+            raise not_understood(self._name, partition, cursor, f"{self._config.path} has partitions like {expected}")
+        Position.parse(cursor, self._name, partition)
+
     async def read(self, partition: str, context: ReadContext, /) -> AsyncIterator[Batch]:
         """Batches of at most `batch_rows` rows and about 4 MiB, from the position on (see the module `reading`).
 
         Raises CheckpointError for a foreign cursor, PermanentSourceError with code file_missing, file_is_directory,
         file_denied, decompression and the like, TransientSourceError with code file_changed or file_io.
         """
-        known = Position.parse(context.cursor, self._name) if context.cursor and not context.full else None
+        known = Position.parse(context.cursor, self._name, partition) if context.cursor and not context.full else None
         task = ReadTask(
             rules=self._config.reading_rules(),
             rules_hash=self._rules_hash,
@@ -82,15 +90,19 @@ class CsvSource:
 
     def _local(self, partition: str, task: ReadTask) -> AsyncGenerator[Batch, None]:
         path = file_of(self._config.path, partition, self._root)
-        return _in_thread(self._batches(path, task))
+        return _in_thread(self._batches(path, partition, task))
 
-    def _batches(self, path: Path, task: ReadTask) -> Generator[Batch, None, None]:
-        with translated(self._name, path, self._root):
-            yield from self._read_file(open_path(path), task)
-
-    def _read_file(self, raw: BinaryIO, task: ReadTask) -> Iterator[Batch]:
-        with raw, closing(OpenFile(raw, self._config.member)) as file:
+    def _batches(self, path: Path, partition: str, task: ReadTask) -> Generator[Batch, None, None]:
+        with translated(self._name, path, self._root), self._opened(open_path(path)) as file:
+            if task.known is not None and task.known.is_beyond(file):
+                why = f"`offset` is beyond the end of {path.name}, which has {task.known.size} bytes"
+                raise not_understood(self._name, partition, task.known.cursor(), why)
             yield from FileRead(file, task).batches()
+
+    @contextmanager
+    def _opened(self, raw: BinaryIO) -> Iterator[OpenFile]:
+        with raw, closing(OpenFile(raw, self._config.member)) as file:
+            yield file
 
     async def _remote(self, task: ReadTask, context: ReadContext) -> AsyncGenerator[Batch, None]:
         """Fetch the whole file into a temporary one, then read that; a 304 costs one item-less batch."""
@@ -111,8 +123,8 @@ class CsvSource:
 
     def _batches_of_copy(self, raw: BinaryIO, task: ReadTask) -> Generator[Batch, None, None]:
         raw.seek(0)
-        with translated(self._name, task.shown, self._root):
-            yield from self._read_file(raw, task)
+        with translated(self._name, task.shown, self._root), self._opened(raw) as file:
+            yield from FileRead(file, task).batches()
 
     async def _fetch(self, sink: BinaryIO, validator: Validator | None) -> FetchResponse:
         if self._fetcher is None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -62,6 +62,11 @@ class IncrementalOptions(Strict):
             raise ValueError(f"`start` cannot be read as {self.type}")
         return self
 
+    @property
+    def identity(self) -> str:
+        """What a mark is a mark of: one of another field, or compared otherwise, says nothing here."""
+        return f"{self.type} {self.cursor}"
+
     def mark_of(self, value: Any) -> Mark | None:
         """A field's value as a mark; None where it has none that can be told."""
         match self.type:
@@ -73,6 +78,15 @@ class IncrementalOptions(Strict):
             case "text":
                 return value.strip() or None if isinstance(value, str) else None
 
+    def is_mark(self, stored: Any) -> bool:
+        """True for a mark as `mark_of` gives it."""
+        if self.type != "instant":
+            return stored is not None and self.mark_of(stored) == stored
+        try:
+            return isinstance(stored, str) and rfc3339(datetime.fromisoformat(stored)) == stored
+        except (ValueError, OverflowError):
+            return False
+
     def highest(self, items: Iterable[RawRecord], mark: Mark | None) -> Mark | None:
         """The greatest of `mark` and the items' own."""
         get = getter(self.cursor)
@@ -83,6 +97,12 @@ class IncrementalOptions(Strict):
         """The greater of two marks; None is below all."""
         return max((each for each in (one, other) if each is not None), key=self._order, default=None)
 
+    def settled(self, mark: Mark | None, started_at: datetime) -> Mark | None:
+        """The mark that a complete walk leaves behind: an instant is never later than the walk's start. What changed
+        while it lasted may be on pages that were already read, and an item may be dated in the future: the next run
+        has to ask from before either."""
+        return mark if self.type != "instant" else min(mark, rfc3339(started_at), key=self._order) if mark else None
+
     def params(self, mark: Mark | None) -> dict[str, str]:
         """The query parameter that asks for what is at or after `mark`; none without a mark."""
         return {} if mark is None else {self.param: self._sent(mark)}
@@ -92,7 +112,14 @@ class IncrementalOptions(Strict):
             return str(mark)
         if self.type == "int":
             return str(int(mark) - int(self.lookback))
-        return _SENDERS[self.send](datetime.fromisoformat(str(mark)) - timedelta(seconds=self._seconds()))
+        return _SENDERS[self.send](self._before(datetime.fromisoformat(str(mark))))
+
+    def _before(self, moment: datetime) -> datetime:
+        """The moment less the lookback; where that is before the calendar's first day, this day."""
+        try:
+            return moment - timedelta(seconds=self._seconds())
+        except OverflowError:
+            return datetime.min.replace(tzinfo=UTC)
 
     def _seconds(self) -> float:
         if isinstance(self.lookback, int):

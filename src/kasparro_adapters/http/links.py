@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from typing import Any
 
 from yarl import URL
 
@@ -52,6 +53,16 @@ def follow(config: HttpSourceConfig, base: str, link: str) -> str:
 def address_of(config: HttpSourceConfig, kept: str) -> str:
     """The full address of a next page that `follow` gave. Not joined: a path may begin with two slashes."""
     return f"{URL(config.url).origin()}{kept}" if kept.startswith("/") else kept
+
+
+def may_be_kept(config: HttpSourceConfig, kept: Any) -> bool:
+    """True for what `follow` may have given: a path on the configured origin, or where there is no secret to lose a
+    whole address."""
+    if not isinstance(kept, str):
+        return False
+    if kept.startswith("/"):
+        return True
+    return not _has_secrets(config) and kept.startswith(("http://", "https://"))
 
 
 def _has_secrets(config: HttpSourceConfig) -> bool:

@@ -11,7 +11,7 @@ import msgspec
 from yarl import URL
 
 from kasparro_adapters.http.config import HttpSourceConfig
-from kasparro_adapters.http.paging import Place
+from kasparro_adapters.http.paging import Pager, Place
 from kasparro_adapters.http.urls import without_params
 from kasparro_core.errors import PagingLoopError
 from kasparro_core.model.batch import Decoded, Validator
@@ -69,9 +69,24 @@ def validator_of(
     )
 
 
+def remembered(validators: Mapping[str, Validator], key: str, pager: Pager) -> Validator | None:
+    """The validator of a request; None also where the place that it remembers is not one of this paging: then the page
+    is asked for whole."""
+    validator = validators.get(key)
+    return validator if validator is not None and _is_known(validator, pager) else None
+
+
 def remembered_next(validator: Validator) -> Place | None:
     """The place that followed the page a validator stands for."""
     return None if validator.next is None else json.loads(validator.next)
+
+
+def _is_known(validator: Validator, pager: Pager) -> bool:
+    try:
+        following = remembered_next(validator)
+    except (ValueError, RecursionError):
+        return False
+    return validator.next is None or (isinstance(following, dict) and pager.knows(following))
 
 
 class LoopGuard:

@@ -19,7 +19,7 @@ from kasparro_adapters.http.config import (
     OffsetPaging,
     PagePaging,
 )
-from kasparro_adapters.http.links import follow, next_link
+from kasparro_adapters.http.links import follow, may_be_kept, next_link
 from kasparro_core.errors import PermanentSourceError
 from kasparro_core.normalize.paths import getter
 from kasparro_core.normalize.values import shown
@@ -118,9 +118,14 @@ class CountedPager:
         return None
 
     def knows(self, place: Place, /) -> bool:
-        """A whole number at `at`, and perhaps a lowered size."""
-        numbers = [place.get("at"), place.get("size", 1)]
-        return all(type(number) is int and number >= 0 for number in numbers) and set(place) <= {"at", "size", "probe"}
+        """A whole number at `at` that is not before the first, and perhaps a lowered size."""
+        bounds = {"at": self.options.start, "size": 1}
+        numbers = {"size": 1, **place}
+        return (
+            set(place) <= {"at", "size", "probe"}
+            and place.get("probe", True) is True
+            and all(type(numbers.get(name)) is int and numbers[name] >= least for name, least in bounds.items())
+        )
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,7 +155,7 @@ class CursorPager:
 
     def knows(self, place: Place, /) -> bool:
         """The first place, or a token."""
-        return not place or (set(place) == {"token"} and isinstance(place["token"], str))
+        return not place or (set(place) == {"token"} and isinstance(place["token"], str) and place["token"] != "")
 
 
 @dataclass(frozen=True, slots=True)
@@ -176,8 +181,8 @@ class LinkPager:
         return {"url": follow(self.config, page.url, link)}
 
     def knows(self, place: Place, /) -> bool:
-        """The first place, or an address."""
-        return not place or (set(place) == {"url"} and isinstance(place["url"], str))
+        """The first place, or an address that a link may have led to."""
+        return not place or (set(place) == {"url"} and may_be_kept(self.config, place["url"]))
 
     def _link(self, page: Page) -> Any:
         if isinstance(self.options, NextLinkPaging):

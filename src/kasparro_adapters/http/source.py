@@ -17,6 +17,7 @@ from kasparro_adapters.http.memory import (
     LoopGuard,
     body_hash_of,
     page_marks,
+    remembered,
     remembered_marks,
     remembered_next,
     request_hash,
@@ -24,13 +25,14 @@ from kasparro_adapters.http.memory import (
     validator_of,
 )
 from kasparro_adapters.http.paging import Page, Place, pager_of
-from kasparro_adapters.http.walk import Position, Walk, read_position
+from kasparro_adapters.http.walk import Position, PositionReader, Walk
 from kasparro_core.errors import PermanentSourceError, SourceError
-from kasparro_core.model.batch import Batch, Decoded, FetchFacts, Validator
+from kasparro_core.model.batch import Batch, Cursor, Decoded, FetchFacts, Validator
 from kasparro_core.model.raw import RawPayload
 from kasparro_core.ports.clock import Clock
 from kasparro_core.ports.fetch import Fetcher, FetchRequest, FetchResponse
 from kasparro_core.ports.source import ReadContext
+from kasparro_core.services.position import not_understood
 
 _PAST_THE_END = frozenset({"http_400", "http_404", "http_416", "http_422"})
 
@@ -75,6 +77,7 @@ class HttpSource:
         self._pager = pager_of(config)
         self._paged = not isinstance(config.paginate, NoPaging)
         self._rules = rules_hash(config)
+        self._positions = PositionReader(name, self._pager, self._rules, config.incremental)
         self._facts: Mapping[str, Any] = {"format": "json", "records": config.records}
 
     @property
@@ -86,10 +89,16 @@ class HttpSource:
         """The whole is the only one."""
         return ("",)
 
+    def check_position(self, partition: str, cursor: Cursor, /) -> None:
+        """Raises CheckpointError for a cursor that `read` would refuse."""
+        if partition:
+            raise not_understood(self._name, partition, cursor, "an HTTP source has one partition, ''")
+        self._positions.position(cursor)
+
     async def read(self, _: str, context: ReadContext, /) -> AsyncIterator[Batch]:
         """One batch a page. Codes besides those of fetcher and decoder: `paging_loop`, `too_many_pages`,
         `foreign_link`, `bad_next_page`, `checkpoint`."""
-        position = read_position(self._name, context.cursor, self._pager, self._rules)
+        position = self._positions.position(context.cursor)
         walk = self._resumed(position, context) or self._begun(position, context)
         guard = LoopGuard(self._name, walk.at)
         while True:
@@ -130,13 +139,16 @@ class HttpSource:
             onward = replace(walk, at=following, behind=behind, read_at=read_at)
             return replace(position, walk=onward).as_cursor()
         options = self._config.incremental
-        return Position(options.higher(position.mark, walk.high) if options else None).as_cursor()
+        if options is None:
+            return Position().as_cursor()
+        mark = options.higher(position.mark, options.settled(walk.high, walk.started_at))
+        return Position(mark, of=options.identity).as_cursor()
 
     async def _page(self, walk: Walk, context: ReadContext) -> _Read | FetchFacts:
         """Read one page; what the request cost alone where a page asked for on suspicion does not exist."""
         request = self._request(walk)
         key = request_hash(request, self._config.secret_param_names, self._rules)
-        known = None if context.full else context.validators.get(key)
+        known = None if context.full else remembered(context.validators, key, self._pager)
         try:
             response = await self._fetcher.fetch(replace(request, validator=known))
         except PermanentSourceError as error:

@@ -1,7 +1,7 @@
 """The cursor of an HTTP source: where a walk over its pages stands, and what the next walk asks for.
 
     {"walk": {"at": {...}, "started_at": "...", "pages": 7, "asked": ..., "high": ..., "rules": "..."},
-     "next": {"mark": ...}}
+     "next": {"mark": ..., "of": "instant updated_at"}}
 
 In a list that moves, `walk` also says what page was read last, and when: {"behind": {...}, "read_at": "..."}.
 `walk` is there only inside a walk. `next` is what the last complete walk left behind.
@@ -9,16 +9,16 @@ In a list that moves, `walk` also says what page was read last, and when: {"behi
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
 from typing import Any
 
-from kasparro_adapters.http.incremental import Mark
+from kasparro_adapters.http.incremental import IncrementalOptions, Mark
 from kasparro_adapters.http.paging import Pager, Place
-from kasparro_core.errors import CheckpointError
 from kasparro_core.model.batch import Cursor
 from kasparro_core.normalize.canonical import rfc3339
+from kasparro_core.normalize.values import shown
+from kasparro_core.services.position import Count, Instant, Shape, Text, not_understood, understood
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,75 +62,108 @@ class Walk:
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """A cursor, understood."""
+    """A cursor, understood. `of` says what kind of mark `mark` is."""
 
     mark: Mark | None = None
     walk: Walk | None = None
+    of: str | None = None
 
     def as_cursor(self) -> Cursor:
         """The cursor that is stored."""
-        following = {} if self.mark is None else {"mark": self.mark}
+        following = {} if self.mark is None else {"mark": self.mark, "of": self.of}
         return {"next": following} if self.walk is None else {"walk": self.walk.as_json(), "next": following}
 
 
-def read_position(source: str, cursor: Cursor | None, pager: Pager, rules: str) -> Position:
-    """The position that a cursor holds. A walk begun under other reading rules is left out.
-
-    Raises CheckpointError for a cursor that no HTTP source wrote.
-    """
-    if cursor is None:
-        return Position()
-    try:
-        mark = _mark(_object(cursor["next"]).get("mark"))
-        if "walk" not in cursor:
-            return Position(mark)
-        stored = _object(cursor["walk"])
-        if stored["rules"] != rules:
-            return Position(mark)
-        return Position(mark, _walk(stored, pager))
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(
-            f"{source}: the stored position is not one of an HTTP source ({type(error).__name__}: {error}).",
-            source=source,
-            hint=f"`kasparro run {source} --full` reads it from the start.",
-        ) from error
+class _StoredWalk(Shape):
+    at: dict[str, Any]
+    started_at: Instant
+    rules: str
+    pages: Count
+    asked: Any
+    high: Any
+    behind: dict[str, Any] | None = None
+    read_at: Instant | None = None
 
 
-def _walk(stored: Mapping[str, Any], pager: Pager) -> Walk:
-    behind = "behind" in stored
-    return Walk(
-        at=_place(stored["at"], pager),
-        started_at=_instant(stored["started_at"]),
-        behind=_place(stored["behind"], pager) if behind else None,
-        read_at=_instant(stored["read_at"]) if behind else None,
-        rules=stored["rules"],
-        pages=int(stored["pages"]),
-        asked=_mark(stored["asked"]),
-        high=_mark(stored["high"]),
-    )
+class _StoredNext(Shape):
+    mark: Any = None
+    of: Text | None = None
 
 
-def _place(value: Any, pager: Pager) -> Place:
-    place = _object(value)
-    if not pager.knows(place):
-        raise ValueError("the place in the walk does not fit the paging")
-    return place
+class _AnyWalk(Shape, extra="allow"):
+    rules: str
 
 
-def _instant(value: Any) -> datetime:
-    instant = datetime.fromisoformat(value)
-    if instant.tzinfo is None:
-        raise ValueError("an instant has no zone")
-    return instant
+class _Sketch(Shape):
+    """What every cursor of an HTTP source has in common, whatever rules it was written under."""
+
+    next: _StoredNext
+    walk: _AnyWalk | None = None
 
 
-def _object(value: Any) -> Mapping[str, Any]:
-    if not isinstance(value, Mapping):
-        raise TypeError("expected an object")
-    return value
+class _Stored(_Sketch):
+    walk: _StoredWalk  # type: ignore[assignment]  # of these rules
 
 
-def _mark(value: Any) -> Mark | None:
-    if value is not None and not isinstance(value, int | str):
-        raise TypeError("expected a mark")
-    return value
+class PositionReader:
+    """Understands the cursors of one HTTP source."""
+
+    def __init__(self, source: str, pager: Pager, rules: str, incremental: IncrementalOptions | None) -> None:
+        self._source = source
+        self._pager = pager
+        self._rules = rules
+        self._incremental = incremental
+
+    def position(self, cursor: Cursor | None) -> Position:
+        """The position that a cursor holds. What belongs to other reading rules is left out: a walk begun under them,
+        the mark of another field.
+
+        Raises CheckpointError for a cursor that no HTTP source wrote, or that somebody changed.
+        """
+        if cursor is None:
+            return Position()
+        sketch = understood(_Sketch, cursor, self._source, "")
+        try:
+            position = self._with_mark(sketch.next)
+            if sketch.walk is None or sketch.walk.rules != self._rules:
+                return position
+            return replace(position, walk=self._walk(understood(_Stored, cursor, self._source, "").walk))
+        except ValueError as error:
+            raise not_understood(self._source, "", cursor, str(error)) from error
+
+    def _with_mark(self, stored: _StoredNext) -> Position:
+        options = self._incremental
+        if not isinstance(stored.mark, int | str | None):
+            raise ValueError(f"`next.mark`: expected a whole number or a text, found {shown(stored.mark)}")
+        if options is None or stored.of not in (None, options.identity):
+            return Position()
+        return Position(self._mark("next.mark", stored.mark), of=options.identity)
+
+    def _walk(self, stored: _StoredWalk) -> Walk:
+        if (stored.behind is None) != (stored.read_at is None):
+            raise ValueError("`walk.behind` and `walk.read_at` stand together")
+        return Walk(
+            at=self._place("walk.at", stored.at),
+            started_at=stored.started_at,
+            rules=stored.rules,
+            pages=stored.pages,
+            asked=self._mark("walk.asked", stored.asked),
+            high=self._mark("walk.high", stored.high),
+            behind=None if stored.behind is None else self._place("walk.behind", stored.behind),
+            read_at=stored.read_at,
+        )
+
+    def _place(self, member: str, place: Place) -> Place:
+        if not self._pager.knows(place):
+            raise ValueError(f"`{member}` is no place of this paging")
+        return place
+
+    def _mark(self, member: str, mark: Any) -> Mark | None:
+        if mark is None:
+            return None
+        options = self._incremental
+        if options is None or not options.is_mark(mark):
+            expected = "none" if options is None else f"one of type {options.type}"
+            raise ValueError(f"`{member}` is no mark of this source: expected {expected}, found {shown(mark)}")
+        known: Mark = mark
+        return known

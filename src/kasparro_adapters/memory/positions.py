@@ -87,6 +87,12 @@ class MemoryValidators:
         new = {validator.request_hash: validator for validator in validators}
         self._tx.validators.put((source, partition), {**known, **new})
 
+    async def forget(self, source: str, partition: str, /) -> int:
+        """Remove all validators of a partition."""
+        known = self._tx.validators.get((source, partition)) or {}
+        self._tx.validators.delete((source, partition))
+        return len(known)
+
 
 def _copy(checkpoint: Checkpoint) -> Checkpoint:
     """The checkpoint with a cursor that went through JSON, as every cursor does on its way to a database."""

@@ -46,6 +46,12 @@ class MemoryUnitOfWork:
         self._tx = transaction
         self._committed = False
 
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """Undo what the body did when it raises UnstorableError, and go on."""
+        with self._tx.savepoint():
+            yield
+
     async def commit(self) -> None:
         """Make it all visible at once. Raises RuntimeError the second time."""
         if self._committed:

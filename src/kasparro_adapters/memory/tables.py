@@ -6,10 +6,13 @@ commit and rollback cost what was changed, not what is stored.
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Generic, NamedTuple, TypeVar
 
+from kasparro_core.errors import UnstorableError
 from kasparro_core.model import (
     ApiKey,
     BatchRead,
@@ -141,6 +144,14 @@ class Draft(Generic[K, V]):
         left = {key: row for key, row in self._committed.items() if key not in self._gone}
         return list({**left, **self._changes}.values())
 
+    def mark(self) -> tuple[dict[K, V], set[K]]:
+        """Its changes and deletions until now, for `back`."""
+        return dict(self._changes), set(self._gone)
+
+    def back(self, mark: tuple[dict[K, V], set[K]]) -> None:
+        """As it was at a mark."""
+        self._changes, self._gone = mark
+
     def apply(self) -> None:
         """Take the deleted rows out of the committed ones and lay the changes over the others."""
         for key in self._gone:
@@ -198,6 +209,17 @@ class Transaction:
         number = self.last(sequence) + 1
         self.sequences.put(sequence, number)
         return number
+
+    @contextmanager
+    def savepoint(self) -> Iterator[None]:
+        """Take back what the body changed when it raises UnstorableError."""
+        marks = [(draft, draft.mark()) for draft in self._drafts()]
+        try:
+            yield
+        except UnstorableError:
+            for draft, mark in marks:
+                draft.back(mark)
+            raise
 
     def apply(self) -> None:
         """Make all changes the committed state, and end."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Protocol
@@ -19,7 +19,7 @@ from kasparro_adapters.sql.session import Session
 Upsert = PostgresInsert | SqliteInsert
 
 
-class Database(Protocol):
+class Database(Hashable, Protocol):
     """One database. Methods that build SQL do no I/O."""
 
     @property
@@ -47,8 +47,8 @@ class Database(Protocol):
         """INSERT with this database's ON CONFLICT."""
         ...
 
-    def now(self, plus: float = 0.0) -> ColumnElement[datetime]:
-        """The database's clock when the statement runs, `plus` seconds."""
+    def now(self, plus: float | ColumnElement[float] = 0.0) -> ColumnElement[datetime]:
+        """The database's clock when the statement runs, `plus` seconds (a number, or a parameter of that type)."""
         ...
 
     def among(self, column: ColumnElement[Any], values: Sequence[str]) -> ColumnElement[bool]:

@@ -1,139 +1,72 @@
 """Driver errors become StorageErrors here and nowhere else.
 
-SQLite is judged by its primary result code, PostgreSQL by SQLSTATE, both by the tables below. What neither table knows
-(a constraint, a mistake in SQL) is a programming error and passes as it is.
+SQLite is judged by its primary result code, PostgreSQL by SQLSTATE, both by the tables in `faults`. No error of a
+driver leaves untranslated: what the tables do not know is UNEXPECTED, chained to its cause. Errors of Python itself are
+bugs and pass as they are.
 """
 
 from __future__ import annotations
 
-import errno
 import re
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from kasparro_core.errors import PermanentStorageError, StorageError, TransientStorageError
+from kasparro_adapters.sql.faults import (
+    AWAY,
+    CROWDED,
+    FILE_FAULTS,
+    LOST,
+    POSTGRES_FAULTS,
+    PYTHON_FAULTS,
+    SQLITE_FAULTS,
+    SQLITE_WORDS,
+    UNEXPECTED,
+    UNOPENED,
+    UNREACHABLE,
+    Fault,
+)
+from kasparro_core.errors import StorageError, UnstorableError
 
-
-@dataclass(frozen=True, slots=True)
-class Fault:
-    """What went wrong (completes "the database X ..."), what to do, and whether trying again may help."""
-
-    what: str
-    hint: str
-    transient: bool = False
-
-    def error(self, database: str) -> StorageError:
-        """The error to raise; `database` is a name without secrets."""
-        kind = TransientStorageError if self.transient else PermanentStorageError
-        return kind(f"The database {database} {self.what}.", hint=self.hint)
-
-
-_AGAIN = "Nothing was written; try again."
-
-BUSY = Fault("is locked by another process", "Let it finish or stop it, then try again.", transient=True)
-LOST = Fault("closed the connection", _AGAIN, transient=True)
-DEADLOCK = Fault("ended the transaction because of a deadlock", _AGAIN, transient=True)
-SERIALIZATION = Fault("could not order this transaction among the others", _AGAIN, transient=True)
-CANCELED = Fault("stopped a statement that took too long", _AGAIN, transient=True)
-STARTING = Fault("is starting up or shutting down", "Try again in a moment.", transient=True)
-CROWDED = Fault("has no connection left", "Try again, or raise its connection limit.", transient=True)
-MEMORY = Fault("is out of memory", "Try again when the server has memory left.", transient=True)
-
-READ_ONLY = Fault("is read-only", "Make the file and its directory writable, or use the primary server.")
-FULL = Fault("has no disk space left", "Free some space and run again: it goes on where it stopped.")
-UNOPENED = Fault("cannot be opened", "Check that its directory exists and may be read and written.")
-CORRUPT = Fault("is damaged", "Restore it from a backup.")
-NO_DATABASE = Fault("is not a SQLite database", "Name another file in the database URL.")
-DISK = Fault("could not be read or written by the operating system", "Check the disk.")
-UNREACHABLE = Fault("cannot be reached", "Check host and port in the database URL, and that the server runs.")
-REFUSED = Fault("refused the login", "Check user and password in the database URL.")
-UNSTORABLE = Fault("cannot hold one of the texts", "It has a NUL character or is too long for an index.")
-MISSING = Fault("does not exist", "Create it, or correct its name in the database URL.")
-FORBIDDEN = Fault("does not permit this to its user", "Grant the user the rights on the tables.")
-NO_TABLES = Fault("does not have the tables of this program", "Run `kasparro migrate`.")
-
-SQLITE_FAULTS = {
-    sqlite3.SQLITE_PERM: UNOPENED,
-    sqlite3.SQLITE_BUSY: BUSY,
-    sqlite3.SQLITE_LOCKED: BUSY,
-    sqlite3.SQLITE_NOMEM: MEMORY,
-    sqlite3.SQLITE_READONLY: READ_ONLY,
-    sqlite3.SQLITE_IOERR: DISK,
-    sqlite3.SQLITE_CORRUPT: CORRUPT,
-    sqlite3.SQLITE_FULL: FULL,
-    sqlite3.SQLITE_CANTOPEN: UNOPENED,
-    sqlite3.SQLITE_PROTOCOL: BUSY,
-    sqlite3.SQLITE_NOTADB: NO_DATABASE,
-}
-"""By primary result code (the low byte of the extended one)."""
-
-POSTGRES_FAULTS = {
-    "08": LOST,
-    "08001": UNREACHABLE,
-    "08004": UNREACHABLE,
-    "22021": UNSTORABLE,
-    "22P05": UNSTORABLE,
-    "25006": READ_ONLY,
-    "25P03": LOST,
-    "28": REFUSED,
-    "3D000": MISSING,
-    "3F000": NO_TABLES,
-    "40001": SERIALIZATION,
-    "40P01": DEADLOCK,
-    "42501": FORBIDDEN,
-    "42P01": NO_TABLES,
-    "53100": FULL,
-    "53200": MEMORY,
-    "53300": CROWDED,
-    "54000": UNSTORABLE,
-    "55P03": BUSY,
-    "57014": CANCELED,
-    "57P01": LOST,
-    "57P02": LOST,
-    "57P03": STARTING,
-    "57P04": MISSING,
-    "57P05": LOST,
-    "58030": DISK,
-    "XX001": CORRUPT,
-    "XX002": CORRUPT,
-}
-"""By SQLSTATE, or by its class (the first two characters) where the whole class means the same."""
-
-_FILE_FAULTS = {errno.ENOSPC: FULL, errno.EROFS: READ_ONLY, errno.EACCES: READ_ONLY, errno.EPERM: READ_ONLY}
 _CLOSED = ("connection is closed", "connection was closed")
-_NO_SUCH_TABLE = re.compile(r"no such table: \w+")
+_COLUMN = re.compile(r", column (\w+)|constraint failed: \w+\.(\w+)|column \"(\w+)\"")
+_LONGEST = 200
 
 
-def fault_of(error: BaseException, *, connecting: bool = False) -> Fault | None:
-    """What a driver's error means, or None when it is not the database's fault. `connecting`: before any statement."""
+def fault_of(error: BaseException, *, connecting: bool = False, known: bool = False) -> Fault | None:
+    """What a driver's error means, or None when the tables do not know it. `connecting`: before any statement, to a
+    server that answered before if it is `known`."""
     if isinstance(error, PoolTimeoutError):
         return CROWDED
-    for cause in _causes(error):
+    causes = list(_causes(error))
+    unsent = PYTHON_FAULTS.get(type(causes[-1]))
+    if unsent is not None:
+        return unsent
+    for cause in causes:
         fault = _sqlite_fault(cause) or _postgres_fault(cause)
         if fault is not None:
-            return fault
+            return AWAY if fault is UNREACHABLE and known else fault
         if isinstance(cause, OSError):  # TimeoutError is one
-            return UNREACHABLE if connecting else LOST
+            return LOST if not connecting else AWAY if known else UNREACHABLE
     if getattr(error, "connection_invalidated", False) or _says_closed(error):
         return LOST
     return None
 
 
 @contextmanager
-def translated(database: str, *, connecting: bool = False) -> Iterator[None]:
+def translated(database: str, *, connecting: bool = False, known: bool = False) -> Iterator[None]:
     """Raise what the body's driver errors mean, chained to them."""
     try:
         yield
     except _driver_errors() as error:
-        fault = fault_of(error, connecting=connecting)
-        if fault is None:
-            raise
-        raise fault.error(database) from error
+        fault = fault_of(error, connecting=connecting, known=known)
+        innermost = list(_causes(error))[-1]
+        if fault is None and not isinstance(innermost, _driver_errors()):
+            raise innermost from None  # a bug of ours that SQLAlchemy wrapped
+        raise _error(fault or UNEXPECTED, database, error) from error
 
 
 @contextmanager
@@ -142,7 +75,14 @@ def translated_files(database: str) -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        raise _FILE_FAULTS.get(error.errno or 0, UNOPENED).error(database) from error
+        raise FILE_FAULTS.get(error.errno or 0, UNOPENED).error(database) from error
+
+
+def _error(fault: Fault, database: str, error: Exception) -> StorageError:
+    """Only where the fault's own sentence cannot say it all is the database quoted."""
+    if fault is UNEXPECTED or fault.kind is UnstorableError:
+        return fault.error(database, said=_said(error), column=_column(error))
+    return fault.error(database)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
@@ -156,8 +96,9 @@ def _causes(error: BaseException) -> Iterator[BaseException]:
 def _sqlite_fault(error: BaseException) -> Fault | None:
     if not isinstance(error, sqlite3.Error):
         return None
-    if _NO_SUCH_TABLE.search(str(error)):
-        return NO_TABLES
+    for words, fault in SQLITE_WORDS.items():
+        if words in str(error):
+            return fault
     return SQLITE_FAULTS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
 
 
@@ -173,9 +114,30 @@ def _says_closed(error: BaseException) -> bool:
     return any(word in str(cause) for cause in _causes(error) for word in _CLOSED)
 
 
+def _said(error: BaseException) -> str:
+    """The first line of the database's own message, behind which it may show a whole row."""
+    innermost = list(_causes(error))[-1]
+    lines = str(innermost).splitlines() or [type(innermost).__name__]
+    state = getattr(innermost, "sqlstate", None)
+    return (f"[{state}] " if isinstance(state, str) else "") + lines[0][:_LONGEST].rstrip(".")
+
+
+def _column(error: BaseException) -> str | None:
+    """The column that the database complains of, if it names one."""
+    for cause in _causes(error):
+        named = getattr(cause, "column_name", None)
+        if isinstance(named, str):
+            return named
+        found = _COLUMN.search(f"{cause} {getattr(cause, 'context', None)}")
+        if found is not None:
+            return str(next(filter(None, found.groups())))
+    return None
+
+
 def _driver_errors() -> tuple[type[Exception], ...]:
+    common = (SQLAlchemyError, OSError, sqlite3.Error, UnicodeEncodeError, OverflowError)
     try:
-        from asyncpg.exceptions import InterfaceError, PostgresError
+        from asyncpg.exceptions import InterfaceError, InternalClientError, PostgresError
     except ImportError:  # PostgreSQL is an extra
-        return (SQLAlchemyError, OSError, sqlite3.Error)
-    return (SQLAlchemyError, OSError, sqlite3.Error, InterfaceError, PostgresError)
+        return common
+    return (*common, InterfaceError, InternalClientError, PostgresError)

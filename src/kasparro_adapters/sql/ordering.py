@@ -7,7 +7,7 @@ from decimal import Decimal
 from kasparro_core.normalize.canonical import canonical_decimal
 
 _BIAS = 50_000
-_BOUND = 40_000
+BOUND = 40_000
 """The bias is added to the exponent, so that it has five digits and no sign. The core bounds Decimals far inside."""
 
 _COMPLEMENT = str.maketrans("0123456789", "9876543210")
@@ -20,7 +20,7 @@ def order_text(value: Decimal) -> str:
     zeros. A negative one is "0" and the nines' complement of that, closed by "~" so that of -1.2 and -1.23 the longer
     one comes first.
     """
-    if value and not -_BOUND < value.adjusted() < _BOUND:
+    if value and not -BOUND < value.adjusted() < BOUND:
         raise ValueError(f"{value} is too far from 1 to be ordered")
     return order_of(canonical_decimal(value))
 

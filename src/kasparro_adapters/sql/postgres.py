@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, any_, bindparam, func, literal, text
+from sqlalchemy import ColumnElement, Double, Text, any_, bindparam, event, func, literal, text, type_coerce
 from sqlalchemy.dialects.postgresql import ARRAY, Insert, insert
 from sqlalchemy.engine import URL
+from sqlalchemy.exc import DisconnectionError
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
 from sqlalchemy.sql.expression import TableClause
 
@@ -22,7 +23,10 @@ from kasparro_adapters.sql.url import connect_options, shown
 from kasparro_core.normalize.canonical import parse_json
 
 _SCHEMA_LOCK = 0x6B6173706172726F  # one number of our own in the database's space of advisory locks: "kasparro"
-_IDLE_LIMIT = 30  # seconds; below the lease, so that a stopped owner cannot block its successor
+
+IDLE_LIMIT = 30
+"""Seconds that a writer may idle inside its transaction; below the lease, so that a stopped owner cannot block its
+successor, and above the wait for a lock."""
 
 _POOL = {"pool_size": 5, "max_overflow": 10}  # twice, and a handle: three processes leave room in a server's usual 100
 
@@ -39,9 +43,10 @@ class PostgresDatabase:
 
     def __init__(self, url: URL, lock_wait: float = 20.0) -> None:
         self.shown = shown(url)
+        self._known = False
         limits = {
             "lock_timeout": f"{lock_wait * 1000:.0f}",
-            "idle_in_transaction_session_timeout": f"{_IDLE_LIMIT}s",
+            "idle_in_transaction_session_timeout": f"{IDLE_LIMIT}s",
         }
         self._writer = postgres_engine(url, limits, **_POOL, pool_timeout=lock_wait)
         self._reader = postgres_engine(
@@ -58,7 +63,8 @@ class PostgresDatabase:
     async def session(self, *, write: bool) -> AsyncIterator[Session]:
         """A transaction, begun with its first statement."""
         engine = self._writer if write else self._reader
-        async with opened(engine, self.shown) as session:
+        async with opened(engine, self.shown, known=self._known) as session:
+            self._known = True
             yield session
 
     @asynccontextmanager
@@ -81,9 +87,10 @@ class PostgresDatabase:
         """PostgreSQL's INSERT."""
         return insert(table)
 
-    def now(self, plus: float = 0.0) -> ColumnElement[datetime]:
+    def now(self, plus: float | ColumnElement[float] = 0.0) -> ColumnElement[datetime]:
         """The server's clock, which goes on within a transaction."""
-        return func.clock_timestamp(type_=Instant) + literal(timedelta(seconds=plus))
+        seconds = literal(plus, Double) if isinstance(plus, float | int) else plus
+        return type_coerce(func.clock_timestamp() + func.make_interval(0, 0, 0, 0, 0, 0, seconds), Instant)
 
     def among(self, column: ColumnElement[Any], values: Sequence[str]) -> ColumnElement[bool]:
         """Through an array."""
@@ -95,8 +102,9 @@ class PostgresDatabase:
 
     async def close(self) -> None:
         """Close both pools."""
-        await self._writer.dispose()
-        await self._reader.dispose()
+        with translated(self.shown):
+            await self._writer.dispose()
+            await self._reader.dispose()
 
 
 def postgres_engine(url: URL, settings: Mapping[str, str], **options: Any) -> AsyncEngine:
@@ -106,10 +114,19 @@ def postgres_engine(url: URL, settings: Mapping[str, str], **options: Any) -> As
         **connect_options(url),
         "server_settings": {"application_name": "kasparro", "timezone": "UTC", **settings},
     }
-    return create_async_engine(
+    engine = create_async_engine(
         url,
         connect_args=connect_args,
         hide_parameters=True,
         json_deserializer=parse_json,  # exact: the default makes floats of decimals
         **options,
     )
+    event.listen(engine.sync_engine, "checkout", _refuse_ended)
+    return engine
+
+
+def _refuse_ended(dbapi: Any, _record: object, _proxy: object) -> None:
+    """A session that the server ended while nobody used it is replaced when it is lent out, not tried: after a restart
+    nobody meets the old ones. The driver has heard of the end already, so that this asks nobody."""
+    if dbapi.driver_connection.is_closed():
+        raise DisconnectionError

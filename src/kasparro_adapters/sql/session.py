@@ -11,6 +11,7 @@ from sqlalchemy import Connection, CursorResult, Executable, Row
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine
 
 from kasparro_adapters.sql.errors import translated
+from kasparro_core.errors import StorageError, UnstorableError
 from kasparro_core.services.steps import whole
 
 T = TypeVar("T")
@@ -18,18 +19,20 @@ Params = Mapping[str, Any] | Sequence[Mapping[str, Any]] | None
 
 
 @asynccontextmanager
-async def opened(engine: AsyncEngine, database: str) -> AsyncIterator[Session]:
-    """A session on a connection of its own, which is given back without what was not committed."""
-    with translated(database, connecting=True):
+async def opened(engine: AsyncEngine, database: str, *, known: bool = False) -> AsyncIterator[Session]:
+    """A session on a connection of its own, which is given back without what was not committed. A server that answered
+    before is `known`: that it does not now may pass."""
+    with translated(database, connecting=True, known=known):
         connection = await _connected(engine)
     session = Session(connection, database)
     try:
-        with translated(database, connecting=True):
+        with translated(database, connecting=True, known=known):
             await whole(connection.begin())
         yield session
-    finally:
-        session.end("its context was left")
-        await whole(connection.close())
+    except BaseException as error:
+        await session.close(error)
+        raise
+    await session.close()
 
 
 async def _connected(engine: AsyncEngine) -> AsyncConnection:
@@ -103,6 +106,33 @@ class Session:
         with self.guarded():
             await whole(self._connection.commit())
         self.end("it was committed")
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """What the body did is undone when the database refused a value of it; the transaction goes on."""
+        with self.guarded():
+            nested = await whole(self._connection.begin_nested())
+        try:
+            yield
+        except UnstorableError:
+            self._over = None
+            with self.guarded():
+                await whole(nested.rollback())
+            raise
+        with self.guarded():
+            await whole(nested.commit())
+
+    async def close(self, error: BaseException | None = None) -> None:
+        """Give the connection back, without what was not committed. What goes wrong on the way goes behind an `error`
+        that ends the session: the server drops what is left of a lost connection."""
+        self.end("its context was left")
+        try:
+            with translated(self._database):
+                await whole(self._connection.close())
+        except StorageError as second:
+            if error is None:
+                raise
+            error.add_note(f"its connection was not given back either: {second}")
 
     def end(self, why: str) -> None:
         """Refuse what comes after."""

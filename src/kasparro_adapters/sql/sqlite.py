@@ -19,7 +19,7 @@ from sqlalchemy.sql.expression import TableClause
 
 from kasparro_adapters.sql.bulk.port import BulkWriter
 from kasparro_adapters.sql.bulk.sqlite import SqliteBulk
-from kasparro_adapters.sql.errors import translated
+from kasparro_adapters.sql.errors import translated, translated_files
 from kasparro_adapters.sql.session import Session, opened
 from kasparro_adapters.sql.types import Instant
 from kasparro_adapters.sql.url import shown
@@ -69,7 +69,8 @@ class SqliteDatabase:
 
     def exists(self) -> bool:
         """SQLite makes the file when it is opened."""
-        return self._path.exists()
+        with translated_files(self.shown):
+            return self._path.exists()
 
     def bulk(self, session: Session) -> BulkWriter:
         """Writes by executemany."""
@@ -79,9 +80,9 @@ class SqliteDatabase:
         """SQLite's INSERT."""
         return insert(table)
 
-    def now(self, plus: float = 0.0) -> ColumnElement[datetime]:
+    def now(self, plus: float | ColumnElement[float] = 0.0) -> ColumnElement[datetime]:
         """The machine's clock as SQLite reads it, to the millisecond, in the text form of instants."""
-        text = func.strftime("%Y-%m-%dT%H:%M:%f000Z", "now", f"{plus:+.3f} seconds")
+        text = func.strftime("%Y-%m-%dT%H:%M:%f000Z", "now", func.printf("%+.3f seconds", plus))
         return type_coerce(text, Instant)
 
     def among(self, column: ColumnElement[Any], values: Sequence[str]) -> ColumnElement[bool]:
@@ -95,8 +96,9 @@ class SqliteDatabase:
 
     async def close(self) -> None:
         """Close both pools."""
-        await self._writer.dispose()
-        await self._reader.dispose()
+        with translated(self.shown):
+            await self._writer.dispose()
+            await self._reader.dispose()
 
 
 def _engine(url: URL, lock_wait: float, begin: str, pragmas: Sequence[str], *, size: int) -> AsyncEngine:

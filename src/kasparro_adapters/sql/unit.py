@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from kasparro_adapters.sql.database import Database
 from kasparro_adapters.sql.repositories.answers import SqlAnswers
 from kasparro_adapters.sql.repositories.checkpoints import SqlCheckpoints
@@ -43,6 +46,12 @@ class SqlUnitOfWork:
         self.entities = SqlEntities(session, database)
         self.findings = SqlFindings(session, database)
         self.retention = SqlRetention(session, database)
+
+    @asynccontextmanager
+    async def savepoint(self) -> AsyncIterator[None]:
+        """Undo what the body did when it raises UnstorableError, and go on."""
+        async with self._session.savepoint():
+            yield
 
     async def commit(self) -> None:
         """Make it all visible and durable, at once."""

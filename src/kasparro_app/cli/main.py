@@ -24,6 +24,7 @@ from kasparro_app.cli import (
     replay,
     run,
     serve,
+    state,
     stats,
 )
 from kasparro_app.cli.context import Invocation
@@ -83,7 +84,7 @@ for _name, _verb in (
     app.command(_name)(_verb)
 app.add_typer(rejections.verbs, name="rejections")
 app.add_typer(keys.verbs, name="keys")
-app.add_typer(read.state_verbs, name="state")
+app.add_typer(state.verbs, name="state")
 
 
 def main() -> None:

@@ -1,4 +1,4 @@
-"""`kasparro sources`, `runs` and `state show`: the read side."""
+"""`kasparro sources` and `runs`: the read side."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from kasparro_app.cli.context import AsJson, invocation, known_source
+from kasparro_app.cli.context import AsJson, invocation
 from kasparro_app.cli.exits import run_async
 from kasparro_app.cli.output import print_views
 
@@ -20,7 +20,6 @@ if TYPE_CHECKING:
 
 T = TypeVar("T")
 
-state_verbs = typer.Typer(help="Positions of the sources.", no_args_is_help=True, rich_markup_mode=None)
 OneSource = Annotated[str | None, typer.Option("--source", help="Only this source.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1_000_000, help="At most so many.")]
 
@@ -29,7 +28,6 @@ RUN_COLUMNS = (
     "run_id", "source", "trigger", "status", "started_at", "seconds", "fetched", "inserted", "updated", "unchanged",
     "rejected", "error",
 )  # fmt: skip
-STATE_COLUMNS = ("source", "partition", "version", "run_id", "updated_at", "cursor")
 
 
 @asynccontextmanager
@@ -100,29 +98,6 @@ def runs(
 
     views = [run_view(run) for run in run_async(ask(settings, question))]
     print_views(views, RUN_COLUMNS, as_json=as_json, nothing="No runs.")
-
-
-@state_verbs.command("show")
-def show_state(
-    context: typer.Context,
-    source: Annotated[str | None, typer.Argument(metavar="[SOURCE]", help="Default: all.")] = None,
-    *,
-    as_json: AsJson = False,
-) -> None:
-    """The committed position of each partition."""
-    from kasparro_app.views import checkpoint_view
-    from kasparro_core.model import Checkpoint
-
-    settings = invocation(context).settings()
-
-    async def question(work: UnitOfWork) -> list[Checkpoint]:
-        return await work.checkpoints.list(source)
-
-    checkpoints = run_async(ask(settings, question))
-    if source is not None and not checkpoints:
-        known_source(settings, source)
-    views = [checkpoint_view(checkpoint) for checkpoint in checkpoints]
-    print_views(views, STATE_COLUMNS, as_json=as_json, nothing="No positions yet.")
 
 
 def one_of(option: str, value: str | None, known: list[str]) -> str | None:

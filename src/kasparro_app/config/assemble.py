@@ -17,6 +17,7 @@ from kasparro_core.config import SourceConfig
 from kasparro_core.normalize.compiler import compile_mapping
 from kasparro_core.normalize.zones import load_zone
 
+PRODUCTION = "production"
 _UNKNOWN_KIND = "unknown kind"
 _NAMED = re.compile(r"`(\w+)`")
 _WORDS = re.compile(r"\w+")
@@ -52,10 +53,22 @@ def assemble_tables(draft: Draft) -> Tables | None:
     for key in [key for key in document if key not in known]:
         draft.faults.unknown((key,), known, "table" if isinstance(document.pop(key), Mapping) else "key")
     try:
-        return Tables.model_validate(document)
+        tables = Tables.model_validate(document)
     except ValidationError as error:
         draft.faults.invalid((), Tables, document, error)
         return None
+    _check_chaos(draft, tables)
+    return tables
+
+
+def _check_chaos(draft: Draft, tables: Tables) -> None:
+    """Faults on purpose are for trying things out: what calls itself production refuses to start with them."""
+    if tables.chaos.enabled and tables.environment.strip().lower() == PRODUCTION:
+        draft.faults.add(
+            ("chaos", "enabled"),
+            f"faults are never injected where `environment` is {tables.environment!r}: switch them off here, and try "
+            "them out in another environment with a database of its own",
+        )
 
 
 def assemble_sources(draft: Draft) -> dict[str, SourceConfig]:

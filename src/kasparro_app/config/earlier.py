@@ -8,15 +8,13 @@ from typing import Any
 from kasparro_app.config.draft import Draft
 from kasparro_app.config.paths import KeyPath
 
-_YES = frozenset({"1", "true", "yes", "on"})
-
 
 def _seconds(text: str) -> str:
     return f"every {text.strip()}s"
 
 
-def _is_yes(text: str) -> bool:
-    return text.strip().lower() in _YES
+def _switch(text: str) -> str:
+    return text.strip().lower()  # read as true or false like every other one; a typing error must not switch it off
 
 
 _NAMES: dict[str, tuple[KeyPath, Callable[[str], Any]]] = {
@@ -24,7 +22,7 @@ _NAMES: dict[str, tuple[KeyPath, Callable[[str], Any]]] = {
     "API_KEY": (("api", "admin_key"), str),
     "ETL_BATCH_SIZE": (("defaults", "batch_rows"), str),
     "ETL_INTERVAL_SECONDS": (("defaults", "schedule"), _seconds),
-    "CHAOS_MODE": (("chaos", "enabled"), _is_yes),
+    "CHAOS_MODE": (("chaos", "enabled"), _switch),
     "LOG_LEVEL": (("log", "level"), str),
     "ENVIRONMENT": (("environment",), str),
 }

@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field, SecretStr, field_validator
 
+from kasparro_adapters.chaos import Point
 from kasparro_app.config.amounts import parse_amount
 from kasparro_app.config.database_url import url_fault
 from kasparro_core.config import LimitOptions, Strict
@@ -77,11 +78,14 @@ class LogTable(Strict):
 
 
 class ChaosTable(Strict):
-    """`[chaos]`: faults on purpose."""
+    """`[chaos]`: faults on purpose. Refused in production (see `assemble`)."""
 
     enabled: bool = False
     seed: int | None = None
     rate: float = Field(default=0.1, ge=0, le=1)
+    points: tuple[Point, ...] | None = None
+    latency: float = Field(default=0.5, ge=0, le=3600)
+    fail_after: int | None = Field(default=None, ge=0)
 
 
 class RetentionTable(Strict):

@@ -93,7 +93,6 @@ class Life:
             await asyncio.sleep(_RETRY)
         if told:
             _log.warning("the database is there")
-        await self._warn_when_open()
         if self.timetable is not None:
             self.clockwork.start()
 
@@ -117,6 +116,7 @@ class Life:
         await self.service.store.migrate()
         if self.timetable is not None:
             await self.timetable.settle()
+        await self._warn_when_open()
 
     async def _stop_when_told(self, beginning: asyncio.Task[None]) -> None:
         """Begin nothing more, break off what runs, and wait for what these leave behind. Requests under way go on: what

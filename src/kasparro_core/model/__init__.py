@@ -1,7 +1,7 @@
 """Frozen values that the ports speak in."""
 
 from kasparro_core.model.batch import SLICE_ROWS, Batch, Cursor, Decoded, FetchFacts, Validator
-from kasparro_core.model.checkpoint import Checkpoint, Lease, PartitionState
+from kasparro_core.model.checkpoint import UNREADABLE_KEY, Checkpoint, Lease, PartitionState, cursor_of
 from kasparro_core.model.finding import Anomaly, DriftEvent, Entity, EntityLink, EntityQuery, FindingQuery
 from kasparro_core.model.raw import BatchRead, PackedPayload, RawPayload, StoredRaw, pack, unpack
 from kasparro_core.model.record import (
@@ -51,6 +51,7 @@ __all__ = [
     "EVERY_RECORD",
     "NEWEST_FIRST",
     "SLICE_ROWS",
+    "UNREADABLE_KEY",
     "Amounts",
     "Anomaly",
     "ApiKey",
@@ -105,6 +106,7 @@ __all__ = [
     "Trigger",
     "UpsertOutcome",
     "Validator",
+    "cursor_of",
     "pack",
     "rejection_json",
     "unpack",

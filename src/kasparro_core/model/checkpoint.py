@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import dataclass
 from datetime import datetime
+from math import isfinite
 
 from kasparro_core.model.batch import Cursor
+
+UNREADABLE_KEY = "$unreadable"
+"""The key of a cursor that stands for a stored text which is no JSON object."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +23,24 @@ class Checkpoint:
     version: int
     run_id: int | None
     updated_at: datetime
+
+
+def cursor_of(stored: str | bytes) -> Cursor:
+    """The cursor that a store keeps as text. Never fails: what is no JSON object (somebody edited it) comes as
+    `{"$unreadable": text}`, which no source goes on from, and which can still be shown and reset."""
+    try:
+        cursor = json.loads(stored, parse_float=_finite, parse_constant=_finite)
+    except (ValueError, RecursionError):
+        cursor = None
+    if isinstance(cursor, dict):
+        return cursor
+    return {UNREADABLE_KEY: stored if isinstance(stored, str) else stored.decode(errors="replace")}
+
+
+def _finite(text: str) -> float:
+    if not isfinite(number := float(text)):
+        raise ValueError(f"{text} has no place among numbers")
+    return number
 
 
 @dataclass(frozen=True, slots=True)

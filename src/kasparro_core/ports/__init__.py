@@ -14,7 +14,7 @@ from kasparro_core.ports.service import (
     ScheduleStore,
     TotalsStore,
 )
-from kasparro_core.ports.source import Decoder, ReadContext, Source
+from kasparro_core.ports.source import Decoder, Positioned, ReadContext, Source
 from kasparro_core.ports.storage import (
     CheckpointStore,
     LeaseStore,
@@ -43,6 +43,7 @@ __all__ = [
     "Liveness",
     "Observer",
     "PartitionStore",
+    "Positioned",
     "ProcessHandle",
     "RateRules",
     "RawStore",

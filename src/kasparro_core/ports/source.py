@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from kasparro_core.model.batch import Batch, Cursor, Decoded, Validator
 from kasparro_core.model.raw import RawPayload
@@ -50,6 +50,16 @@ class Source(Protocol):
         next run starts from; an item-less batch may carry just that. A cursor this source cannot read raises
         CheckpointError; a failing origin raises SourceError after the batches before it were yielded.
         """
+        ...
+
+
+@runtime_checkable
+class Positioned(Protocol):
+    """A source that can judge a position beforehand, so that one from elsewhere can be brought in."""
+
+    def check_position(self, partition: str, cursor: Cursor, /) -> None:
+        """Raises CheckpointError for what `read` would refuse, and for a partition that this source never has. Reads
+        nothing."""
         ...
 
 

@@ -160,7 +160,8 @@ class RunLog(Protocol):
 
 
 class CheckpointStore(Protocol):
-    """Positions, guarded by compare-and-set."""
+    """Positions, guarded by compare-and-set. A stored cursor that is no JSON object (edited by hand) is told as
+    `cursor_of` in `kasparro_core.model` tells it, and never as an error: it can be listed and replaced."""
 
     async def get(self, source: str, partition: str, /) -> Checkpoint | None:
         """The checkpoint, or None."""
@@ -243,6 +244,10 @@ class ValidatorStore(Protocol):
 
     async def save(self, source: str, partition: str, validators: Sequence[Validator], /) -> None:
         """Insert or replace by request_hash."""
+        ...
+
+    async def forget(self, source: str, partition: str, /) -> int:
+        """Remove all validators of a partition; returns how many there were."""
         ...
 
 

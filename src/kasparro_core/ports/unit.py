@@ -110,6 +110,11 @@ class UnitOfWork(Protocol):
         """What can be pruned, in this transaction."""
         ...
 
+    def savepoint(self) -> AbstractAsyncContextManager[None]:
+        """A part of this transaction that can fail by itself: when its body raises UnstorableError, what the body did
+        is undone, the error goes on up, and the unit of work can be used further. Any other error ends the unit."""
+        ...
+
     async def commit(self) -> None:
         """Make it all visible and durable, at once. Once per unit of work."""
         ...

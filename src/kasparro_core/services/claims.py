@@ -28,6 +28,9 @@ from kasparro_core.services.steps import unbroken
 WHOLE = ""
 """The partition under which a run holds its source."""
 
+TAKEN_OVER = "interrupted"
+"""The error_code of a run whose end was marked by whoever took its lease."""
+
 _POLL = 0.25
 _REMEMBERED = 100
 
@@ -162,6 +165,7 @@ class Claims:
         return ended
 
     async def _begin(self, source: str, trigger: Trigger, seen: Lease | None) -> Claim | None:
+        await self._handle.hold()  # whoever looks at the new lease has to find its owner alive
         try:
             async with self.unit() as (work, begun):
                 claim = await self.begin_in(work, source, trigger, seen)
@@ -194,6 +198,6 @@ async def _interrupt(work: UnitOfWork, seen: Lease | None, now: datetime) -> Run
         run.run_id,
         RunStatus.INTERRUPTED,
         now,
-        error_code="interrupted",
-        error="its process died, or lost its database, before it could note its end",
+        error_code=TAKEN_OVER,
+        error="its process died, stood still or lost its database before it could note its end",
     )

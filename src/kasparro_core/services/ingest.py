@@ -11,6 +11,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
+from dataclasses import replace
 
 from kasparro_core.errors import CheckpointError
 from kasparro_core.model import Checkpoint, Counters, Cursor, Run, StoredRaw
@@ -75,7 +76,9 @@ class Ingest:
         async with self._store.begin(write=False) as work:
             checkpoint = await work.checkpoints.get(self._job.name, name)
             validators = {} if self._full else await work.validators.load(self._job.name, name)
-        cursor = checkpoint.cursor if checkpoint and checkpoint.cursor and not self._full else None
+        if checkpoint is not None and self._full:  # broken off before it has a position of its own, it begins anew
+            checkpoint = replace(checkpoint, cursor={})
+        cursor = (checkpoint and checkpoint.cursor) or None
         return checkpoint, ReadContext(self._run.started_at, cursor, validators, full=self._full)
 
     async def _read_on(self, writer: PartitionWriter, name: str, context: ReadContext) -> None:

@@ -1,21 +1,90 @@
-"""The stored form of a position: a source's own cursor, or a place inside a stored payload.
+"""The stored form of a position: a source's own cursor, or a place inside a stored payload. And what is said of one
+that is not understood.
 
 A payload of more than SLICE_ROWS items is committed in slices. Between two of them the checkpoint holds a
 `$slice` object: which payload, how far, and the source's cursor that holds once the payload is used up.
+Keys with `$` belong to the core: a source's own cursor has none at its top.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from typing import Any
+from typing import Annotated, Any, TypeVar
+
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, ValidationError
 
 from kasparro_core.errors import CheckpointError
-from kasparro_core.model import Cursor, FetchFacts, Validator
+from kasparro_core.model import UNREADABLE_KEY, Cursor, FetchFacts, Validator
+from kasparro_core.normalize.values import shown
 
 SLICE_KEY = "$slice"
 """The key of a checkpoint that points into a stored payload."""
+
+_SHOWN_CHARS = 200
+
+S = TypeVar("S", bound="Shape")
+
+
+class Shape(BaseModel):
+    """The exact shape of a stored JSON object: no other keys, and nothing is taken for what it is not ("7" is no
+    number, true is no 1)."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+def _instant(value: Any) -> datetime:
+    instant = datetime.fromisoformat(value) if isinstance(value, str) else None
+    if instant is None or instant.tzinfo is None:
+        raise ValueError("expected an instant with its zone, like 2026-01-31T10:00:00Z")
+    return instant
+
+
+def _text(value: Any) -> str:
+    if not isinstance(value, str):
+        raise ValueError("expected text")
+    return value
+
+
+Text = Annotated[str, PlainValidator(_text)]
+"""Any text, also one with lone surrogates: sources send such, and they come back from JSON as they went in."""
+
+Instant = Annotated[datetime, BeforeValidator(_instant)]
+"""An aware datetime, from its ISO 8601 text."""
+
+Count = Annotated[int, Field(ge=0)]
+"""A whole number from 0 on."""
+
+
+class StoredValidator(Shape):
+    """A validator in JSON."""
+
+    request_hash: Text
+    etag: Text | None
+    last_modified: Text | None
+    body_hash: Text | None
+    item_count: Count
+    next: Text | None
+
+    def value(self) -> Validator:
+        """The validator itself."""
+        return Validator(**dict(self))
+
+
+class _StoredPlace(Shape):
+    raw_id: Count
+    offset: Count
+    after: dict[str, Any]
+    url: Text | None
+    status: int | None
+    observed_at: Instant
+    validators: list[StoredValidator]
+
+
+class _Stored(Shape):
+    place: _StoredPlace = Field(alias="$slice")
 
 
 @dataclass(frozen=True, slots=True)
@@ -44,18 +113,22 @@ class SlicePosition:
 
 
 def slice_position(cursor: Cursor | None, source: str, partition: str) -> SlicePosition | None:
-    """The place inside a payload, if that is what the checkpoint holds. Raises CheckpointError if it is damaged."""
-    if cursor is None or SLICE_KEY not in cursor:
+    """The place inside a payload, if that is what the checkpoint holds; None for a source's own cursor.
+
+    Raises CheckpointError if it is damaged, or of a kind that this version does not know.
+    """
+    if cursor is None or not any(key.startswith("$") for key in cursor):
         return None
-    try:
-        return _parse(cursor[SLICE_KEY])
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(
-            f"source {source!r}, partition {partition!r}: the checkpoint's {SLICE_KEY} is not understood: "
-            f"{cursor[SLICE_KEY]!r}.",
-            source=source,
-            hint=f"`kasparro state show {source}` shows it; `kasparro run {source} --full` reads it from the start.",
-        ) from error
+    if UNREADABLE_KEY in cursor:
+        raise not_understood(source, partition, cursor, "expected a JSON object")
+    stored = understood(_Stored, cursor, source, partition).place
+    return SlicePosition(
+        raw_id=stored.raw_id,
+        offset=stored.offset,
+        after=stored.after,
+        fetch=FetchFacts(observed_at=stored.observed_at, url=stored.url, status=stored.status),
+        validators=[each.value() for each in stored.validators],
+    )
 
 
 def held_payload(cursor: Cursor) -> int | None:
@@ -68,13 +141,43 @@ def held_payload(cursor: Cursor) -> int | None:
     return None if position is None else position.raw_id
 
 
-def _parse(data: Mapping[str, Any]) -> SlicePosition:
-    return SlicePosition(
-        raw_id=int(data["raw_id"]),
-        offset=int(data["offset"]),
-        after=dict(data["after"]),
-        fetch=FetchFacts(
-            observed_at=datetime.fromisoformat(data["observed_at"]), url=data["url"], status=data["status"]
-        ),
-        validators=[Validator(**validator) for validator in data["validators"]],
+def understood(shape: type[S], cursor: Cursor, source: str, partition: str) -> S:
+    """The cursor as this shape. Raises CheckpointError that names the first member at fault."""
+    try:
+        return shape.model_validate(cursor)
+    except ValidationError as error:
+        raise not_understood(source, partition, cursor, fault_of(error)) from error
+
+
+def not_understood(source: str, partition: str, cursor: Cursor, why: str) -> CheckpointError:
+    """The error for a stored position that a source cannot go on from; `why` says what was expected and found."""
+    return CheckpointError(
+        f"source {source!r}, partition {partition!r}: the stored position is not understood ({why}): "
+        f"{shown_cursor(cursor)}.",
+        source=source,
+        hint=f"`kasparro state reset {source}` forgets it, and the next run reads from the start.",
     )
+
+
+def fault_of(error: ValidationError) -> str:
+    """The first fault: the member it is at, what was expected and what was found."""
+    first = error.errors(include_url=False)[0]
+    member, found = ".".join(str(step) for step in first["loc"]), shown(first["input"])
+    match first["type"]:
+        case "missing":
+            return f"`{member}` is missing"
+        case "extra_forbidden":
+            return f"`{member}` is not known"
+        case "model_type":
+            return f"`{member}`: expected an object, found {found}"
+        case "value_error":
+            return f"`{member}`: {first['ctx']['error']}, found {found}"
+    return f"`{member}`: {first['msg'].replace('Input should be', 'expected')}, found {found}"
+
+
+def shown_cursor(cursor: Cursor) -> str:
+    """A cursor for a message: its JSON on one line, cut where it is long."""
+    stored = cursor.get(UNREADABLE_KEY)
+    text = stored if isinstance(stored, str) else json.dumps(dict(cursor), ensure_ascii=False)
+    text = "".join(sign if sign.isprintable() else " " for sign in text)
+    return text if len(text) <= _SHOWN_CHARS else f"{text[:_SHOWN_CHARS]}…"

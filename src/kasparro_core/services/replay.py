@@ -6,14 +6,16 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import replace
+from functools import partial
 
-from kasparro_core.errors import ConflictError, KasparroError, StorageError
+from kasparro_core.errors import ConflictError, KasparroError, StorageError, UnstorableError
 from kasparro_core.model import BatchRead, Counters, Observation, Run, RunStatus, StoredRaw, Trigger
 from kasparro_core.normalize.compiler import CompiledMapping, compile_mapping
 from kasparro_core.ports import Clock, Decoder, Observer, ProcessHandle, Store, UnitOfWork
 from kasparro_core.services.claims import Claim, Claims
 from kasparro_core.services.events import batch_committed, run_finished
 from kasparro_core.services.jobs import SourceJob
+from kasparro_core.services.keeping import Sight, keep
 from kasparro_core.services.lease import LeaseKeeper
 from kasparro_core.services.outcome import STOPPED, Verdict, verdict
 from kasparro_core.services.prepare import Slice, prepare_items
@@ -168,34 +170,34 @@ class _Replay:
         return list(prepare_items(decoded, self._mapping))
 
     async def _write(self, read: BatchRead, part: Slice) -> Counters:
-        if self._lease is None:
-            return await self._try_out(read, part)
-        async with self._lease.begin() as work:
-            renewed = await self._lease.renew_in(work)
-            delta = await self._write_items(work, self._run.run_id, read, part)
+        """One unit of work: as a whole, or if the database refuses a value of it, everything else of it."""
+        write = self._try_out if self._lease is None else partial(self._write_under, self._lease)
+        try:
+            return await write(read, part, careful=False)
+        except UnstorableError:
+            return await write(read, part, careful=True)
+
+    async def _write_under(self, lease: LeaseKeeper, read: BatchRead, part: Slice, *, careful: bool) -> Counters:
+        async with lease.begin() as work:
+            renewed = await lease.renew_in(work)
+            delta = await self._write_items(work, self._run.run_id, read, part, careful=careful)
             await work.runs.add(self._run.run_id, delta)
             await work.events.append(batch_committed(self._run, read.partition, delta, self._clock.now()))
             await work.commit()
-        self._lease.renewed(renewed)
+        lease.renewed(renewed)
         return delta
 
-    async def _try_out(self, read: BatchRead, part: Slice) -> Counters:
+    async def _try_out(self, read: BatchRead, part: Slice, *, careful: bool) -> Counters:
         """Write under a run that never was, and roll both back."""
         async with self._store.begin() as work:
             run = await work.runs.start(self._job.name, Trigger.REPLAY, self._run.started_at)
-            return await self._write_items(work, run.run_id, read, part)
+            return await self._write_items(work, run.run_id, read, part, careful=careful)
 
-    async def _write_items(self, work: UnitOfWork, run_id: int, read: BatchRead, part: Slice) -> Counters:
-        name = self._job.name
+    async def _write_items(
+        self, work: UnitOfWork, run_id: int, read: BatchRead, part: Slice, *, careful: bool
+    ) -> Counters:
         observation = Observation(
-            name, run_id, read.raw_id, read.observed_at, self._job.history, self._job.by_occurrence
+            self._job.name, run_id, read.raw_id, read.observed_at, self._job.history, self._job.by_occurrence
         )
-        outcome = await work.records.upsert(part.records, observation)
-        refused = (*part.rejections, *part.notes)
-        if refused:
-            await work.rejections.add(
-                name, read.partition, read.run_id, read.raw_id, refused, read.observed_at, again=False
-            )
-        if part.records:
-            await work.rejections.resolve(name, [prepared.record.key for prepared in part.records])
-        return Counters(part.fetched, *outcome, rejected=part.rejected, batches=1)
+        kept = await keep(work, part, Sight(read.partition, observation, read.run_id, again=False), careful=careful)
+        return Counters(part.fetched, *kept.outcome, rejected=part.rejected + len(kept.refused), batches=1)

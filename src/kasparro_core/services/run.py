@@ -16,7 +16,7 @@ from kasparro_core.errors import ConflictError, KasparroError, SourceError, Stor
 from kasparro_core.model import Counters, PartitionState, Run, RunStatus, Trigger
 from kasparro_core.normalize.compiler import compile_mapping
 from kasparro_core.ports import Clock, Decoder, Observer, ProcessHandle, Store
-from kasparro_core.services.claims import Claim, Claims
+from kasparro_core.services.claims import TAKEN_OVER, Claim, Claims
 from kasparro_core.services.events import run_finished
 from kasparro_core.services.ingest import Ingest
 from kasparro_core.services.jobs import SourceJob
@@ -82,7 +82,8 @@ class Runner:
         """Do one run and return it in its final state. None: another live owner has the source and `wait` is false.
 
         A failing source is told in the run (status, error_code, error), not raised. Raises StorageError when the
-        database fails, and what is not a KasparroError (a bug) after the run is marked failed.
+        database fails, ConflictError when the run was taken over, and what is not a KasparroError (a bug) after the run
+        is marked failed.
         """
         claim = await self.claims.claim(job.name, trigger, wait=wait)
         return None if claim is None else await self.carry_out(job, claim, full=full)
@@ -108,11 +109,10 @@ class Runner:
         except ConflictError as error:
             return await self._finish(job, run, keeper, progress, Verdict(RunStatus.FAILED, error.code, str(error)))
         except StorageError as error:
-            await self._try_finish(job, run, keeper, progress, error)
+            await self._try_finish(job, run, keeper, progress, error, error.code)
             raise
         except Exception as error:  # the outermost edge of a run: a bug must not leave it `running`
-            bug = KasparroError(f"{type(error).__name__}: {error}", code="internal")
-            await self._try_finish(job, run, keeper, progress, bug)
+            await self._try_finish(job, run, keeper, progress, error, "internal")
             raise
 
     async def _ingest(self, job: SourceJob, run: Run, keeper: LeaseKeeper, progress: _Progress, *, full: bool) -> None:
@@ -191,22 +191,30 @@ class Runner:
         )
 
     async def _try_finish(
-        self, job: SourceJob, run: Run, keeper: LeaseKeeper, progress: _Progress, error: KasparroError
+        self, job: SourceJob, run: Run, keeper: LeaseKeeper, progress: _Progress, error: Exception, code: str
     ) -> None:
         """Mark a run failed on the way out of an error; if the database cannot even do that, the next run marks it
         interrupted: this process's at once, another's when the lease has run out or the process has ended."""
+        told = str(error) if isinstance(error, KasparroError) else f"{type(error).__name__}: {error}"
         try:
-            await self._finish(job, run, keeper, progress, Verdict(RunStatus.FAILED, error.code, str(error)))
-        except StorageError as second:
+            await self._finish(job, run, keeper, progress, Verdict(RunStatus.FAILED, code, told))
+        except (StorageError, ConflictError) as second:
             error.add_note(f"the run could not be marked failed either: {second}")
 
     async def _lost(self, run: Run) -> Run:
-        """The run as its successor left it: this process was taken over and writes nothing more."""
+        """The run as it ended although this process heard nothing of it: by its own commit whose answer was lost.
+        Raises ConflictError when it was ended by whoever took it over: then nothing more of it is written."""
         async with self._store.begin(write=False) as work:
             stored = await work.runs.get(run.run_id)
         if stored is None:
             raise ConflictError(f"run {run.run_id} of source {run.source!r} is not in the ledger any more")
         self._observer.run_finished(stored)
+        if stored.error_code == TAKEN_OVER:
+            raise ConflictError(
+                f"Run {run.run_id} of source {run.source!r} was taken over: this process stood still, or was without "
+                "its database, for longer than its lease.",
+                hint="What it had committed stays, and the run that took over goes on from there.",
+            )
         return stored
 
 

@@ -13,6 +13,7 @@ T = TypeVar("T")
 
 _ATTEMPTS = 5
 _FIRST_WAIT = 0.1
+_GROWTH = 3  # four seconds in all: a server that restarts is back by then
 
 
 async def retried(clock: Clock, attempt: Callable[[], Awaitable[T]]) -> T:
@@ -23,7 +24,7 @@ async def retried(clock: Clock, attempt: Callable[[], Awaitable[T]]) -> T:
             return await attempt()
         except TransientStorageError:
             await clock.sleep(wait)
-            wait *= 2
+            wait *= _GROWTH
     return await attempt()
 
 

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
+from kasparro_core.errors import UnstorableError
 from kasparro_core.model import (
     BatchRead,
     Checkpoint,
@@ -12,12 +14,14 @@ from kasparro_core.model import (
     FetchFacts,
     Observation,
     PackedPayload,
+    Rejection,
     Run,
     Validator,
 )
 from kasparro_core.ports import Clock, Observer, Store, UnitOfWork
 from kasparro_core.services.events import batch_committed
 from kasparro_core.services.jobs import SourceJob
+from kasparro_core.services.keeping import Kept, Sight, keep
 from kasparro_core.services.lease import LeaseKeeper
 from kasparro_core.services.position import SlicePosition
 from kasparro_core.services.prepare import PreparedBatch, Slice
@@ -36,8 +40,25 @@ class Place:
     validators: tuple[Validator, ...]
 
 
-_Written = tuple[Place, Cursor, Counters]
-"""What a committed slice leaves: where the payload stands, the checkpoint's cursor, what the run gained."""
+@dataclass(frozen=True, slots=True)
+class _Step:
+    """One slice to be written at its place. `cost` is what the read cost, given with its first slice."""
+
+    part: Slice
+    place: Place
+    packed: PackedPayload | None
+    last: bool
+    cost: FetchFacts | None
+
+
+class _Written(NamedTuple):
+    """What a committed slice leaves: where the payload stands, the checkpoint's cursor, what the run gained, and what
+    the database refused."""
+
+    place: Place
+    cursor: Cursor
+    delta: Counters
+    refused: tuple[Rejection, ...]
 
 
 class PartitionWriter:
@@ -86,26 +107,31 @@ class PartitionWriter:
         self, part: Slice, place: Place, *, packed: PackedPayload | None, last: bool, cost: FetchFacts | None
     ) -> Place:
         """Commit one slice, trying again what may pass. `cost` is what the read cost, given with its first slice."""
-        place, self._cursor, delta = await retried(
-            self._clock, lambda: self._write_unless_done(part, place, packed, last=last, cost=cost)
-        )
+        written = await self._written(_Step(part, place, packed, last, cost))
         self._in_doubt = None
         self._version += 1
-        self.counters = self.counters.plus(delta)
-        self._observer.batch_committed(self._run, self._partition, delta)
-        if part.rejections or part.notes:
-            self._observer.rejected(self._run, self._partition, (*part.rejections, *part.notes))
-        return place
+        self._cursor = written.cursor
+        self.counters = self.counters.plus(written.delta)
+        self._observer.batch_committed(self._run, self._partition, written.delta)
+        told = (*part.rejections, *part.notes, *written.refused)
+        if told:
+            self._observer.rejected(self._run, self._partition, told)
+        return written.place
 
-    async def _write_unless_done(
-        self, part: Slice, place: Place, packed: PackedPayload | None, *, last: bool, cost: FetchFacts | None
-    ) -> _Written:
+    async def _written(self, step: _Step) -> _Written:
+        """Commit a slice: as a whole, or if the database refuses a value of it, everything else of it."""
+        try:
+            return await retried(self._clock, lambda: self._write_unless_done(step, careful=False))
+        except UnstorableError:
+            return await retried(self._clock, lambda: self._write_unless_done(step, careful=True))
+
+    async def _write_unless_done(self, step: _Step, *, careful: bool) -> _Written:
         """Write, unless the attempt before got as far as its commit and that went through unheard."""
         written = self._in_doubt
         if written is not None and await self._was_committed():
             return written
         self._in_doubt = None
-        return await self._write_once(part, place, packed, last=last, cost=cost)
+        return await self._write_once(step, careful=careful)
 
     async def _was_committed(self) -> bool:
         """A connection that breaks during COMMIT leaves open whether it happened: the checkpoint knows."""
@@ -113,34 +139,37 @@ class PartitionWriter:
             stored = await work.checkpoints.get(self._job.name, self._partition)
         return stored is not None and (stored.version, stored.run_id) == (self._version + 1, self._run.run_id)
 
-    async def _write_once(
-        self, part: Slice, place: Place, packed: PackedPayload | None, *, last: bool, cost: FetchFacts | None
-    ) -> _Written:
+    async def _write_once(self, step: _Step, *, careful: bool) -> _Written:
         async with self._lease.begin() as work:
             renewed = await self._lease.renew_in(work)
-            raw_id = place.raw_id
-            if raw_id is None and packed is not None:
-                raw_id = await work.raw.put(self._job.name, self._partition, packed)
-            place = replace(place, raw_id=raw_id)
-            delta = await self._write_items(work, part, place, cost)
-            if last and place.validators:
-                await work.validators.save(self._job.name, self._partition, place.validators)
-            cursor = self._cursor_after(part, place, last=last)
-            await work.checkpoints.save(
-                self._job.name,
-                self._partition,
-                cursor,
-                expected_version=self._version,
-                run_id=self._run.run_id,
-                at=place.fetch.observed_at,
-            )
-            if cost is not None and cost.retry_reasons:
-                await work.totals.add(self._job.name, retries(cost.retry_reasons))
-            self._in_doubt = (place, cursor, delta)
+            place = await self._stored(work, step)
+            kept = await keep(work, step.part, self._sight(place), careful=careful)
+            delta = _delta(step.part, kept, step.cost)
+            cursor = self._cursor_after(step.part, place, last=step.last)
+            await self._note(work, step, place, cursor, delta)
+            self._in_doubt = written = _Written(place, cursor, delta, kept.refused)
             await work.events.append(batch_committed(self._run, self._partition, delta, self._clock.now()))
             await work.commit()
         self._lease.renewed(renewed)
-        return place, cursor, delta
+        return written
+
+    async def _stored(self, work: UnitOfWork, step: _Step) -> Place:
+        """The place with its payload, which the first slice brings."""
+        if step.place.raw_id is not None or step.packed is None:
+            return step.place
+        return replace(step.place, raw_id=await work.raw.put(self._job.name, self._partition, step.packed))
+
+    async def _note(self, work: UnitOfWork, step: _Step, place: Place, cursor: Cursor, delta: Counters) -> None:
+        """The ledger of the run and of the read, the validators with the last slice, the checkpoint."""
+        name, run_id = self._job.name, self._run.run_id
+        await work.runs.add(run_id, delta)
+        await work.runs.record_read(self._read(place), counters=delta)
+        if step.last and place.validators:
+            await work.validators.save(name, self._partition, place.validators)
+        at = place.fetch.observed_at
+        await work.checkpoints.save(name, self._partition, cursor, expected_version=self._version, run_id=run_id, at=at)
+        if step.cost is not None and step.cost.retry_reasons:
+            await work.totals.add(name, retries(step.cost.retry_reasons))
 
     def _cursor_after(self, part: Slice, place: Place, *, last: bool) -> Cursor:
         if last:
@@ -149,22 +178,8 @@ class PartitionWriter:
             return self._cursor  # nothing stored to resume from: the whole read is repeated, and changes nothing
         return SlicePosition(place.raw_id, part.end, place.after, place.fetch, place.validators).to_cursor()
 
-    async def _write_items(self, work: UnitOfWork, part: Slice, place: Place, cost: FetchFacts | None) -> Counters:
-        name, run_id = self._job.name, self._run.run_id
-        outcome = await work.records.upsert(part.records, self._observation(place))
-        refused = (*part.rejections, *part.notes)
-        if refused:
-            at = place.fetch.observed_at
-            await work.rejections.add(name, self._partition, run_id, place.raw_id, refused, at)
-        if part.records:
-            await work.rejections.resolve(name, [prepared.record.key for prepared in part.records])
-        delta = _delta(part, outcome, cost)
-        await work.runs.add(run_id, delta)
-        await work.runs.record_read(self._read(place), counters=delta)
-        return delta
-
-    def _observation(self, place: Place) -> Observation:
-        return Observation(
+    def _sight(self, place: Place) -> Sight:
+        observation = Observation(
             source=self._job.name,
             run_id=self._run.run_id,
             raw_id=place.raw_id,
@@ -172,6 +187,7 @@ class PartitionWriter:
             history=self._job.history,
             by_occurrence=self._job.by_occurrence,
         )
+        return Sight(self._partition, observation, self._run.run_id)
 
     def _read(self, place: Place) -> BatchRead:
         fetch = place.fetch
@@ -180,14 +196,14 @@ class PartitionWriter:
         )
 
 
-def _delta(part: Slice, outcome: tuple[int, int, int], cost: FetchFacts | None) -> Counters:
-    inserted, updated, unchanged = outcome
+def _delta(part: Slice, kept: Kept, cost: FetchFacts | None) -> Counters:
+    inserted, updated, unchanged = kept.outcome
     return Counters(
         fetched=part.fetched,
         inserted=inserted,
         updated=updated,
         unchanged=unchanged,
-        rejected=part.rejected,
+        rejected=part.rejected + len(kept.refused),
         batches=1,
         bytes_fetched=cost.bytes_fetched if cost else 0,
         requests=cost.requests if cost else 0,

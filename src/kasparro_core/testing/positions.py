@@ -163,6 +163,23 @@ class ValidatorContract:
             await work.validators.save("s", "", many)
             assert len(await work.validators.load("s", "")) == 5000
 
+    async def test_forgets_those_of_one_partition(self, store: Store) -> None:
+        """All of that partition go and are counted; others stay; what is saved afterwards is there again."""
+        async with store.begin() as work:
+            for source, partition in [("s", "p"), ("s", "q"), ("t", "p")]:
+                await work.validators.save(source, partition, [Validator("h1", etag="a"), Validator("h2")])
+            await work.commit()
+        async with store.begin() as work:
+            assert await work.validators.forget("s", "p") == 2
+            assert await work.validators.forget("s", "p") == 0
+            assert await work.validators.forget("none", "") == 0
+            await work.commit()
+        async with store.begin() as work:
+            assert await work.validators.load("s", "p") == {}
+            assert len(await work.validators.load("s", "q")) == len(await work.validators.load("t", "p")) == 2
+            await work.validators.save("s", "p", [Validator("h2", etag="b")])
+            assert await work.validators.load("s", "p") == {"h2": Validator("h2", etag="b")}
+
     async def test_keeps_partitions_apart(self, store: Store) -> None:
         """The same request_hash in two partitions or sources is two validators."""
         async with store.begin() as work:

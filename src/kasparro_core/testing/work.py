@@ -7,7 +7,7 @@ from typing import NoReturn
 
 import pytest
 
-from kasparro_core.errors import ConflictError, StorageError
+from kasparro_core.errors import ConflictError, StorageError, UnstorableError
 from kasparro_core.model import BatchRead, Counters, PartitionState, RejectionQuery, RunQuery, Validator
 from kasparro_core.ports import Store, UnitOfWork
 from kasparro_core.testing.build import (
@@ -160,6 +160,42 @@ class UnitOfWorkContract:
                 await work.runs.add(999_999, Counters(fetched=1))
         await observe(store, record("next"))
         assert list(await table(store)) == ["next"]
+
+    async def test_a_savepoint_takes_back_its_own_part_alone(self, store: Store) -> None:
+        """When the database refuses a value inside one, what the body did is undone, the error goes on up, and the unit
+        of work commits what was before, beside and after it."""
+        async with store.begin() as work:
+            await bring_in(work, [record("before", title="a")])
+            async with work.savepoint():
+                await bring_in(work, [record("kept")])
+            with pytest.raises(UnstorableError, match="no"):
+                async with work.savepoint():
+                    await _write_everything(work)
+                    await bring_in(work, [record("before", title="b"), record("lost")], seen=later(1))
+                    raise UnstorableError("no")
+            await bring_in(work, [record("after")], seen=later(1))
+            await work.commit()
+        rows = await table(store)
+        assert {key: row.record.title for key, row in rows.items()} == {"before": "a", "kept": None, "after": None}
+        assert len({row.change_seq for row in rows.values()}) == 3
+        async with store.begin(write=False) as work:
+            assert await work.leases.get(SOURCE, "") is None
+            assert await work.checkpoints.list() == []
+
+    async def test_another_error_in_a_savepoint_ends_the_unit_of_work_as_ever(self, store: Store) -> None:
+        """A savepoint catches refused values alone: a lost lease in one leaves nothing of the whole unit of work."""
+        with pytest.raises(ConflictError):
+            async with store.begin() as work:
+                await bring_in(work, [record("k")])
+                async with work.savepoint():
+                    await work.runs.add(999_999, Counters(fetched=1))
+        assert await table(store) == {}
+
+    async def test_a_savepoint_alone_commits_nothing(self, store: Store) -> None:
+        """Leaving one is no commit."""
+        async with store.begin() as work, work.savepoint():
+            await bring_in(work, [record("k")])
+        assert await table(store) == {}
 
     async def test_change_seq_is_in_commit_order(self, store: Store, *, two_writers: bool) -> None:
         """Whoever has read up to a change_seq misses no change that is committed later.

@@ -250,7 +250,7 @@ async def test_a_cursor_of_something_else_is_refused(file: File) -> None:
         file.cursor = cursor
         with pytest.raises(CheckpointError) as caught:
             await file.run()
-        assert "--full" in str(caught.value)
+        assert "state reset" in str(caught.value)
 
 
 async def test_empty_lines_under_the_header_hide_no_row(tmp_path: Path) -> None:

@@ -230,8 +230,8 @@ async def test_a_lost_connection_is_made_again(postgres_url: str) -> None:
 class _Pooled(AdvisoryHandle):
     """A handle whose statements run in whatever session the pooler has free: the lock is not found under its own."""
 
-    async def _ask(self, connection: Any, statement: Any, key: int | None = None) -> Sequence[Any]:
-        answer = await super()._ask(connection, statement, key)
+    async def _ask(self, connection: Any, statement: Any, **params: float) -> Sequence[Any]:
+        answer = await super()._ask(connection, statement, **params)
         return (answer[0] + 1, False) if len(answer) == 2 else answer
 
 

@@ -282,7 +282,7 @@ def test_the_earlier_names_still_work(folder: Path) -> None:
         "ETL_INTERVAL_SECONDS": "300",
         "CHAOS_MODE": "true",
         "LOG_LEVEL": "INFO",
-        "ENVIRONMENT": "production",
+        "ENVIRONMENT": "staging",
     }
     settings = load(folder, "", environ)
     config: Any = settings.sources["csv"]
@@ -291,7 +291,7 @@ def test_the_earlier_names_still_work(folder: Path) -> None:
     tables = settings.tables
     assert tables.api.admin_key is not None
     assert tables.api.admin_key.get_secret_value() == "secret"
-    assert (tables.chaos.enabled, tables.log.level, tables.environment) == (True, "info", "production")
+    assert (tables.chaos.enabled, tables.log.level, tables.environment) == (True, "info", "staging")
 
 
 def test_numbers_of_the_file_stay_exact(folder: Path) -> None:

@@ -44,7 +44,7 @@ class Runs:
                     key, *cells = item.data.values()
                     self.stored[key] = cells
                     self.seen += 1
-                self._known = Position.parse(batch.cursor, "test")
+                self._known = Position.parse(batch.cursor, "test", "")
         return self.seen - before
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from decimal import Decimal
 
 import pytest
@@ -62,6 +63,28 @@ def test_the_mark_never_goes_back():
 def test_what_is_sent_is_the_mark_minus_lookback(given, mark, sent):
     """The boundary itself is asked for again (inclusive), rounded down, never later than the mark."""
     assert options(**given).params(mark) == {"since": sent}
+
+
+@pytest.mark.parametrize(
+    ("given", "mark", "left"),
+    [
+        ({}, "2026-01-01T11:00:00Z", "2026-01-01T10:00:00Z"),
+        ({}, "2999-01-01T00:00:00Z", "2026-01-01T10:00:00Z"),
+        ({}, "2026-01-01T09:59:59.9Z", "2026-01-01T09:59:59.9Z"),
+        ({}, None, None),
+        ({"type": "int"}, 2**60, 2**60),
+        ({"type": "text"}, "zz", "zz"),
+    ],
+)
+def test_a_walk_leaves_no_instant_later_than_its_start(given, mark, left):
+    """What changed while it lasted, and what is dated in the future, does not carry the mark past what was not seen."""
+    assert options(**given).settled(mark, datetime(2026, 1, 1, 10, tzinfo=UTC)) == left
+
+
+def test_a_lookback_ends_with_the_calendar():
+    """A mark of the year one is asked from, and not less the lookback, which has no date."""
+    assert options(lookback="1d").params("0001-01-01T05:00:00Z") == {"since": "0001-01-01T00:00:00Z"}
+    assert options(lookback="99999999999d").params("2026-01-01T00:00:00Z") == {"since": "0001-01-01T00:00:00Z"}
 
 
 def test_without_a_mark_nothing_is_asked():

@@ -265,11 +265,11 @@ async def test_the_heartbeat_makes_sure_of_the_handle() -> None:
     class Handle(MemoryHandle):
         async def hold(self) -> None:
             held.append(1)
-            if len(held) == 2:
+            if len(held) == 3:  # the claim looks, and takes
                 raise PermanentStorageError("unreachable")
 
     async def until_held(_partition: str, _number: int) -> None:
-        while len(held) < 4:
+        while len(held) < 5:
             await asyncio.sleep(0)
 
     bench.handle, bench.clock.patience = Handle(), 1000.0

@@ -13,6 +13,7 @@ from scripted import LinesDecoder, ScriptedSource, SteppingClock, Told
 from kasparro_adapters.memory import MemoryHandle, MemoryOwners, MemoryStore
 from kasparro_core.errors import (
     CheckpointError,
+    ConflictError,
     PermanentSourceError,
     PermanentStorageError,
     TransientSourceError,
@@ -252,11 +253,10 @@ async def test_a_dead_owner_is_taken_over_at_once_and_the_zombie_writes_nothing(
     owner.die()
     successor = await bench.runner().run(job(ScriptedSource({"": [rows(1), rows(2, price="2")]})))
     go_on.set()
-    late = await zombie
+    with pytest.raises(ConflictError, match="Run 1 of source 'scripted' was taken over"):
+        await zombie
     assert successor is not None
     assert (successor.status, successor.resumes) == (RunStatus.SUCCEEDED, 1)
-    assert late is not None
-    assert late.status is RunStatus.INTERRUPTED
     async with bench.store.begin(write=False) as work:
         assert [str(r.record.value) for r in await work.records.page(RecordQuery())] == ["1.5", "2"]
 
@@ -274,11 +274,28 @@ async def test_an_expired_lease_is_taken_over_although_its_owner_is_alive(bench:
         await work.commit()
     successor = await bench.runner().run(job(ScriptedSource({"": [rows(1), rows(2)]})))
     go_on.set()
-    late = await stopped
-    assert late is not None
-    assert late.status is RunStatus.INTERRUPTED
+    with pytest.raises(ConflictError, match="was taken over"):
+        await stopped
     assert successor is not None
-    assert successor.resumes == late.run_id
+    assert successor.resumes == 1
+    assert [run.status for run in await bench.runs()] == [RunStatus.INTERRUPTED, RunStatus.SUCCEEDED]
+
+
+async def test_a_bug_in_a_run_that_was_taken_over_stays_the_bug(bench: Bench) -> None:
+    """The error that ended it is what its caller sees, with a note that its end could not be written."""
+
+    async def taken_over_then_broken(_partition: str, _page: int) -> None:
+        async with bench.store.begin() as work:
+            lease = await work.leases.get("scripted", "")
+            assert lease is not None
+            await work.leases.renew(lease, ttl=-1.0)
+            await work.commit()
+        await bench.runner().run(job(ScriptedSource({"": [rows(1)]})))
+        raise ZeroDivisionError("a bug")
+
+    with pytest.raises(ZeroDivisionError) as caught:
+        await bench.runner().run(job(ScriptedSource({"": [rows(1)]}, before_page=taken_over_then_broken)))
+    assert any("Run 1 of source 'scripted' was taken over" in note for note in caught.value.__notes__)
     assert [run.status for run in await bench.runs()] == [RunStatus.INTERRUPTED, RunStatus.SUCCEEDED]
 
 

@@ -6,8 +6,10 @@ import asyncio
 from collections.abc import Awaitable, Callable
 
 import pytest
+from scripted import SteppingClock
 
-from kasparro_core.services.steps import unbroken, whole
+from kasparro_core.errors import PermanentStorageError, TransientStorageError
+from kasparro_core.services.steps import retried, unbroken, whole
 
 Guard = Callable[[Awaitable[int]], Awaitable[int]]
 
@@ -58,3 +60,25 @@ async def test_what_a_cancelled_caller_sees_of_a_failing_step(guard: Guard, seen
         await task
     with pytest.raises(ValueError):
         await caller()
+
+
+async def test_a_passing_fault_is_tried_five_times_over_four_seconds() -> None:
+    """Long enough for a server that restarts; then the last fault comes out. What is no passing fault comes out at
+    once."""
+    clock, attempts = SteppingClock(), []
+
+    async def attempt() -> None:
+        attempts.append(1)
+        raise TransientStorageError("away")
+
+    with pytest.raises(TransientStorageError):
+        await retried(clock, attempt)
+    assert (len(attempts), round(sum(clock.slept), 1)) == (5, 4.0)
+
+    async def refuse() -> None:
+        attempts.append(1)
+        raise PermanentStorageError("full")
+
+    with pytest.raises(PermanentStorageError):
+        await retried(clock, refuse)
+    assert len(attempts) == 6

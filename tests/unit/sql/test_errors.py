@@ -6,13 +6,14 @@ import sqlite3
 
 import asyncpg
 import pytest
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
-from kasparro_adapters.sql.errors import POSTGRES_FAULTS, SQLITE_FAULTS, fault_of, translated
-from kasparro_core.errors import PermanentStorageError, StorageError, TransientStorageError
+from kasparro_adapters.sql.errors import fault_of, translated
+from kasparro_adapters.sql.faults import POSTGRES_FAULTS, SQLITE_FAULTS
+from kasparro_core.errors import PermanentStorageError, StorageError, TransientStorageError, UnstorableError
 
-TRANSIENT, PERMANENT = TransientStorageError, PermanentStorageError
+TRANSIENT, PERMANENT, DATA = TransientStorageError, PermanentStorageError, UnstorableError
 
 
 def _sqlite(code: int, text: str = "") -> sqlite3.OperationalError:
@@ -55,8 +56,31 @@ CASES = [
     (asyncpg.InsufficientPrivilegeError(), PERMANENT, "permit"),
     (asyncpg.UndefinedTableError(), PERMANENT, "kasparro migrate"),
     (asyncpg.DataCorruptedError(), PERMANENT, "damaged"),
-    (asyncpg.CharacterNotInRepertoireError(), PERMANENT, "cannot hold"),
-    (asyncpg.ProgramLimitExceededError(), PERMANENT, "cannot hold"),
+    (asyncpg.UndefinedColumnError(), PERMANENT, "other columns"),
+    (asyncpg.InvalidSQLStatementNameError(), PERMANENT, "pooler"),
+    (asyncpg.exceptions.InvalidCachedStatementError(), TRANSIENT, "changed its tables"),
+    (asyncpg.ConfigurationLimitExceededError(), TRANSIENT, "out of memory"),
+    (asyncpg.CharacterNotInRepertoireError("invalid byte"), DATA, "cannot hold one of the texts"),
+    (asyncpg.UntranslatableCharacterError("unsupported"), DATA, "cannot hold one of the texts"),
+    (asyncpg.ProgramLimitExceededError("index row size"), DATA, "has no room"),
+    (asyncpg.StringDataRightTruncationError("value too long"), DATA, "has no room"),
+    (asyncpg.NumericValueOutOfRangeError("overflow"), DATA, "numbers or times"),
+    (asyncpg.DivisionByZeroError("division"), DATA, "does not take"),
+    (asyncpg.CheckViolationError("violates"), DATA, "rule of its own"),
+    (asyncpg.UniqueViolationError("duplicate"), DATA, "rule of its own"),
+    (asyncpg.RaiseError("no"), DATA, "rule of its own"),
+    (_sqlite(sqlite3.SQLITE_TOOBIG, "too big"), DATA, "has no room"),
+    (_sqlite(sqlite3.SQLITE_MISMATCH, "mismatch"), DATA, "does not take"),
+    (_sqlite(sqlite3.SQLITE_CONSTRAINT_CHECK, "failed"), DATA, "rule of its own"),
+    (_sqlite(sqlite3.SQLITE_ERROR, "no such column: x"), PERMANENT, "other columns"),
+    (_sqlite(sqlite3.SQLITE_SCHEMA), TRANSIENT, "changed its tables"),
+    (_sqlite(sqlite3.SQLITE_INTERRUPT), TRANSIENT, "too long"),
+    (OverflowError("too large to convert"), DATA, "numbers or times"),
+    (UnicodeEncodeError("utf-8", "\ud800", 0, 1, "surrogates not allowed"), DATA, "cannot hold one of the texts"),
+    (_sqlite(sqlite3.SQLITE_ERROR, 'near "SELEC": syntax error'), PERMANENT, "does not know: near"),
+    (asyncpg.PostgresSyntaxError("syntax error"), PERMANENT, r"does not know: \[42601\] syntax error"),
+    (asyncpg.InterfaceError("another operation is in progress"), PERMANENT, "does not know"),
+    (asyncpg.ProtocolError("odd"), PERMANENT, "does not know"),
     (PoolTimeoutError(), TRANSIENT, "no connection left"),
     (ConnectionResetError(), TRANSIENT, "closed the connection"),
 ]
@@ -83,23 +107,49 @@ def test_a_server_that_does_not_answer_cannot_be_reached(error: OSError) -> None
         raise error
 
 
-@pytest.mark.parametrize(
-    "error",
-    [
-        sqlite3.IntegrityError("NOT NULL constraint failed"),
-        IntegrityError("INSERT", {}, asyncpg.UniqueViolationError("duplicate key")),
-        _sqlite(sqlite3.SQLITE_ERROR, 'near "SELEC": syntax error'),
-        asyncpg.PostgresSyntaxError("syntax error"),
-        ValueError("a naive datetime"),
-        KeyError("x"),
-    ],
-    ids=lambda error: type(error).__name__,
-)
-def test_programming_errors_pass_as_they_are(error: Exception) -> None:
-    """A constraint, a syntax error or a Python error is a bug and stays one."""
-    with pytest.raises(type(error)) as caught, translated("db"):
+@pytest.mark.parametrize("error", [ConnectionRefusedError(), asyncpg.ClientCannotConnectError("no route")])
+def test_a_server_that_answered_before_may_come_back(error: Exception) -> None:
+    """What cannot be reached any more is tried again: it may be starting."""
+    with pytest.raises(TransientStorageError, match="any more"), translated("db", connecting=True, known=True):
         raise error
+
+
+@pytest.mark.parametrize(
+    "error", [ValueError("a naive datetime"), KeyError("x")], ids=lambda error: type(error).__name__
+)
+@pytest.mark.parametrize("wrapped", [False, True])
+def test_programming_errors_pass_as_they_are(error: Exception, *, wrapped: bool) -> None:
+    """A Python error is a bug and stays one, also when SQLAlchemy met it while it bound a parameter."""
+    with pytest.raises(type(error)) as caught, translated("db"):
+        raise StatementError("bad", "SELECT 1", {}, error) if wrapped else error
     assert caught.value is error
+
+
+def test_a_refused_value_says_what_the_database_said() -> None:
+    """The error carries the code of a rejection, the database's own first line and the column, and no row: details of a
+    violation show one."""
+    refused = asyncpg.NotNullViolationError('null value in column "kind" violates\nDETAIL:  Failing row (1, secret)')
+    refused.column_name = "kind"
+    with pytest.raises(UnstorableError) as caught, translated("db"):
+        raise IntegrityError("INSERT", {}, refused)
+    assert (caught.value.code, caught.value.column) == ("constraint_violated", "kind")
+    assert caught.value.reason == '[23502] null value in column "kind" violates'
+    assert "secret" not in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("error", "column"),
+    [
+        (_sqlite(sqlite3.SQLITE_CONSTRAINT, "NOT NULL constraint failed: records.kind"), "kind"),
+        (_sqlite(sqlite3.SQLITE_CONSTRAINT, "CHECK constraint failed: cheap"), None),
+        (asyncpg.NumericValueOutOfRangeError("numeric field overflow"), None),
+    ],
+)
+def test_the_column_is_found_where_it_is_told(error: Exception, column: str | None) -> None:
+    """SQLite names it in its message; who does not name one is not guessed at."""
+    with pytest.raises(UnstorableError) as caught, translated("db"):
+        raise error
+    assert caught.value.column == column
 
 
 def test_every_fault_is_a_sentence() -> None:

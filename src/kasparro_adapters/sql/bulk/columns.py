@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from decimal import Decimal
 from typing import Any, Protocol
 
 from kasparro_adapters.sql.bulk.plan import Plan
+from kasparro_adapters.sql.ordering import BOUND
+from kasparro_core.errors import UnstorableError
 from kasparro_core.model import Observation, PreparedRecord
 
 STATE = (
@@ -32,6 +35,15 @@ class RecordIds(Protocol):
     async def record_ids(self, source: str, keys: Sequence[str]) -> Sequence[tuple[str, int]]:
         """Pairs of key and record_id."""
         ...
+
+
+def bounded(value: Decimal | None) -> Decimal | None:
+    """The value, which the core keeps far inside of what the databases can tell apart: further out asyncpg would write
+    0, and SQLite would sort it wrongly. Raises UnstorableError."""
+    if value and not -BOUND < value.adjusted() < BOUND:
+        message = f"a number with the exponent {value.adjusted()} cannot be stored"
+        raise UnstorableError(f"{message}.", code="value_out_of_range", reason=message, column="value")
+    return value
 
 
 def state_of(prepared: PreparedRecord, observation: Observation, value: Any, occurred_at: Any) -> tuple[Any, ...]:

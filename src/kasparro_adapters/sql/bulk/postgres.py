@@ -10,7 +10,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from kasparro_adapters.sql.bulk.columns import STATE, record_ids_by_key, state_of
+from kasparro_adapters.sql.bulk.columns import STATE, bounded, record_ids_by_key, state_of
 from kasparro_adapters.sql.bulk.plan import KnownVersion, Plan, State, Suspect
 from kasparro_adapters.sql.session import Session
 from kasparro_adapters.sql.types import instant
@@ -46,8 +46,8 @@ def _list(items: Iterable[str]) -> str:
     return ", ".join(items)
 
 
-_PIN = "SELECT " + _list(f"set_config('enable_{way}', 'off', true)" for way in ("hashjoin", "mergejoin", "seqscan"))
-_LAST = "SELECT last_seq FROM change_counter WHERE counter_id = 1"
+_PIN = _list(f"set_config('enable_{way}', 'off', true)" for way in ("hashjoin", "mergejoin", "seqscan"))
+_LAST = f"SELECT last_seq, {_PIN} FROM change_counter WHERE counter_id = 1"
 _CLAIM = "UPDATE change_counter SET last_seq = last_seq + $1 WHERE counter_id = 1 RETURNING last_seq"
 _DIFFERING = """
     SELECT s.position, r.record_id, r.content_hash, r.occurred_at, r.updated_at, r.raw_id, r.raw_index
@@ -98,8 +98,7 @@ class PostgresBulk:
 
     async def mark(self) -> int:
         """The last change_seq; also pins the plans of this transaction."""
-        await self._session.driver_sql(_PIN)
-        return int((await self._session.driver_sql(_LAST)).scalar_one())
+        return int((await self._session.driver_sql(_LAST)).one()[0])
 
     async def claim(self, count: int) -> int:
         """Take numbers; the row stays locked until the end, so nobody commits numbers out of order."""
@@ -175,7 +174,7 @@ def _stored(_position: int, record_id: int, digest: str, occurred_at: datetime |
 
 
 def _state(prepared: PreparedRecord, observation: Observation) -> tuple[Any, ...]:
-    return state_of(prepared, observation, prepared.record.value, prepared.record.occurred_at)
+    return state_of(prepared, observation, bounded(prepared.record.value), prepared.record.occurred_at)
 
 
 def _folded(prepared: PreparedRecord) -> str | None:

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from kasparro_adapters.sql.bulk.columns import STATE, record_ids_by_key, state_of
+from kasparro_adapters.sql.bulk.columns import STATE, bounded, record_ids_by_key, state_of
 from kasparro_adapters.sql.bulk.plan import KnownVersion, Plan, State, Suspect
 from kasparro_adapters.sql.ordering import order_of
 from kasparro_adapters.sql.session import Session
@@ -149,7 +149,7 @@ class SqliteBulk:
 
 
 def _version(prepared: PreparedRecord, observation: Observation) -> tuple[Any, ...]:
-    value, occurred_at = prepared.record.value, prepared.record.occurred_at
+    value, occurred_at = bounded(prepared.record.value), prepared.record.occurred_at
     return state_of(
         prepared,
         observation,

@@ -11,6 +11,7 @@ from sqlalchemy import NullPool, TextClause, text
 from sqlalchemy.engine import URL
 from sqlalchemy.ext.asyncio import AsyncConnection
 
+from kasparro_adapters.sql import postgres
 from kasparro_adapters.sql.errors import translated
 from kasparro_adapters.sql.handles.owner import this_process
 from kasparro_adapters.sql.postgres import postgres_engine
@@ -32,7 +33,13 @@ _NO_IDLE_LIMIT = text(
     "SELECT set_config('idle_session_timeout', '0', false)"
     " WHERE current_setting('idle_session_timeout', true) IS NOT NULL"
 )
-
+_END_SILENT = text(
+    "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = current_database()"
+    " AND usename = current_user AND application_name = current_setting('application_name')"
+    " AND state = 'active' AND wait_event = 'ClientRead' AND query_start < clock_timestamp() - :limit * interval '1 s'"
+)
+"""A client that is stopped in the middle of a COPY, or between preparing a statement and running it, holds its locks
+for ever: the server waits for the rest, and neither calls that idling nor lets a statement's timeout end it."""
 
 _PATIENCE = "5s"
 """How long our own lock may be held against us: somebody judges us, or our lost session is not buried yet."""
@@ -62,9 +69,11 @@ class AdvisoryHandle:
         return self._owner
 
     async def hold(self) -> None:
-        """Make sure of the lock, over a new connection if the old one is lost."""
+        """Make sure of the lock, over a new connection if the old one is lost. Every process does so again and again;
+        that is the occasion to end sessions of stopped ones that the server itself does not end."""
         async with self._turn:
-            await whole(self._hold())
+            connection = await whole(self._hold())
+            await whole(self._ask(connection, _END_SILENT, limit=postgres.IDLE_LIMIT))
 
     async def judge(self, owner: str, /) -> Liveness:
         """A lock that can be taken has no living owner."""
@@ -83,10 +92,10 @@ class AdvisoryHandle:
         connection = await self._hold()
         if self._pooled:
             return Liveness.UNKNOWN
-        (taken,) = await self._ask(connection, _TRY, _key(owner))
+        (taken,) = await self._ask(connection, _TRY, key=_key(owner))
         if not taken:
             return Liveness.ALIVE
-        await self._ask(connection, _FREE, _key(owner))
+        await self._ask(connection, _FREE, key=_key(owner))
         return Liveness.DEAD
 
     async def _hold(self) -> AsyncConnection:
@@ -102,8 +111,8 @@ class AdvisoryHandle:
         try:
             await self._ask(connection, _NO_IDLE_LIMIT)
             (first,) = await self._ask(connection, _SESSION)
-            await self._ask(connection, _TAKE, _key(self._owner))
-            session, held = await self._ask(connection, _OURS, _key(self._owner))
+            await self._ask(connection, _TAKE, key=_key(self._owner))
+            session, held = await self._ask(connection, _OURS, key=_key(self._owner))
         except BaseException:  # a cancellation too: nobody else would close it
             await connection.close()
             raise
@@ -114,7 +123,7 @@ class AdvisoryHandle:
     async def _holds(self, connection: AsyncConnection) -> bool:
         """False when the connection is lost, or the lock with a session that a server change replaced."""
         try:
-            _, held = await self._ask(connection, _OURS, _key(self._owner))
+            _, held = await self._ask(connection, _OURS, key=_key(self._owner))
         except TransientStorageError:
             return False
         return bool(held)
@@ -125,9 +134,9 @@ class AdvisoryHandle:
             with translated(self._shown):
                 await connection.close()
 
-    async def _ask(self, connection: AsyncConnection, statement: TextClause, key: int | None = None) -> Sequence[Any]:
+    async def _ask(self, connection: AsyncConnection, statement: TextClause, **params: float) -> Sequence[Any]:
         with translated(self._shown):
-            result = await connection.execute(statement, {} if key is None else {"key": key})
+            result = await connection.execute(statement, params)
             return result.first() or ()
 
 

@@ -6,13 +6,26 @@ import json
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, select, update
+from sqlalchemy import Row, bindparam, select, update
 
 from kasparro_adapters.sql.database import Database
 from kasparro_adapters.sql.session import Session
 from kasparro_adapters.sql.tables import checkpoints
 from kasparro_core.errors import ConflictError
-from kasparro_core.model import Checkpoint, Cursor
+from kasparro_core.model import Checkpoint, Cursor, cursor_of
+
+_MOVE = (
+    update(checkpoints)
+    .where(*(checkpoints.c[name] == bindparam(f"of_{name}") for name in ("source", "partition", "version")))
+    .values(
+        cursor=bindparam("new_cursor"),
+        version=bindparam("new_version"),
+        run_id=bindparam("new_run"),
+        updated_at=bindparam("new_at"),
+    )
+    .returning(checkpoints)
+)
+"""Made once: every commit runs it, and to put it together costs more than to send it."""
 
 
 class SqlCheckpoints:
@@ -40,19 +53,16 @@ class SqlCheckpoints:
         at: datetime,
     ) -> Checkpoint:
         """Insert version 1, or move the expected version one further."""
-        table = checkpoints.c
-        values: dict[str, Any] = {
-            "cursor": json.dumps(dict(cursor)),
-            "version": expected_version + 1,
-            "run_id": run_id,
-            "updated_at": at,
-        }
+        text, version = json.dumps(dict(cursor)), expected_version + 1
         if expected_version == 0:
-            insert = self._database.insert(checkpoints).values(source=source, partition=partition, **values)
+            insert = self._database.insert(checkpoints).values(
+                source=source, partition=partition, cursor=text, version=version, run_id=run_id, updated_at=at
+            )
             row = await self._session.first(insert.on_conflict_do_nothing().returning(checkpoints))
         else:
-            same = (table.source == source) & (table.partition == partition) & (table.version == expected_version)
-            row = await self._session.first(update(checkpoints).where(same).values(values).returning(checkpoints))
+            seen = {"of_source": source, "of_partition": partition, "of_version": expected_version}
+            new = {"new_cursor": text, "new_version": version, "new_run": run_id, "new_at": at}
+            row = (await self._session.run(_MOVE, {**seen, **new})).first()
         if row is None:
             raise ConflictError(
                 f"The checkpoint of source {source!r}, partition {partition!r} is not at version {expected_version}"
@@ -72,7 +82,7 @@ def _checkpoint(row: Row[Any]) -> Checkpoint:
     return Checkpoint(
         source=row.source,
         partition=row.partition,
-        cursor=json.loads(row.cursor),
+        cursor=cursor_of(row.cursor),
         version=row.version,
         run_id=row.run_id,
         updated_at=row.updated_at,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from sqlalchemy import Row, insert, select, update
+from sqlalchemy import Row, bindparam, insert, select, update
 
 from kasparro_adapters.sql.database import Database
 from kasparro_adapters.sql.service_tables import outbox
@@ -17,6 +17,13 @@ from kasparro_core.normalize.canonical import canonical_json
 
 _LAST = change_counter.c.last_seq
 _OURS = change_counter.c.counter_id == EVENTS
+_NEXT = update(change_counter).where(_OURS).values(last_seq=_LAST + 1).returning(_LAST)
+_APPEND = insert(outbox)
+_GIVEN = [column for column in outbox.c if column.name != "event_id"]
+_APPEND_NEXT = insert(outbox).from_select(
+    ["event_id", *(column.name for column in _GIVEN)],
+    select(_NEXT.cte("next").c.last_seq, *(bindparam(column.name, type_=column.type) for column in _GIVEN)),
+)
 
 
 class SqlEvents:
@@ -28,9 +35,11 @@ class SqlEvents:
     async def append(self, event: Event, /) -> None:
         """Take the next number, whose row stays locked until the commit, then insert: no id is ever visible before a
         lower one."""
-        next_id = update(change_counter).where(_OURS).values(last_seq=_LAST + 1).returning(_LAST)
-        event_id = (await self._session.run(next_id)).scalar_one()
-        await self._session.run(insert(outbox).values(event_id=event_id, **_values(event)))
+        if self._session.dialect == "postgresql":
+            await self._session.run(_APPEND_NEXT, _values(event))
+        else:  # SQLite has no UPDATE inside of another statement
+            event_id = (await self._session.run(_NEXT)).scalar_one()
+            await self._session.run(_APPEND, {"event_id": event_id, **_values(event)})
 
     async def after(self, event_id: int, /, *, limit: int = 500) -> Sequence[Event]:
         """Events with a greater id."""

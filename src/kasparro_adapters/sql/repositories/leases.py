@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, select, update
+from sqlalchemy import ColumnElement, Double, Executable, Row, bindparam, select, update
 
 from kasparro_adapters.sql.database import Database
 from kasparro_adapters.sql.session import Session
@@ -43,7 +44,8 @@ class SqlLeases:
 
     async def renew(self, lease: Lease, /, *, ttl: float) -> Lease:
         """Check the fence and extend; the row stays locked until the transaction ends."""
-        row = await self._update(_ours(lease), {"expires_at": self._database.now(ttl)})
+        key = {"of_source": lease.source, "of_partition": lease.partition, "of_token": lease.token}
+        row = (await self._session.run(_renewal(self._database), {**key, "plus": ttl})).first()
         return _still_ours(row, lease.source, lease.partition)
 
     async def attach(self, lease: Lease, run_id: int, /) -> Lease:
@@ -57,6 +59,14 @@ class SqlLeases:
 
     async def _update(self, which: ColumnElement[bool], values: dict[str, Any]) -> Row[Any] | None:
         return await self._session.first(update(leases).where(which).values(values).returning(leases))
+
+
+@lru_cache(maxsize=4)
+def _renewal(database: Database) -> Executable:
+    """Made once for a database: every commit runs it, and to put it together costs more than to send it."""
+    ours = [leases.c[name] == bindparam(f"of_{name}") for name in ("source", "partition", "token")]
+    expires_at = database.now(bindparam("plus", type_=Double))
+    return update(leases).where(*ours).values(expires_at=expires_at).returning(leases)
 
 
 def _ours(lease: Lease) -> ColumnElement[bool]:

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Row, case, exists, select, update
+from sqlalchemy import Row, bindparam, case, exists, select, update
 
 from kasparro_adapters.sql.database import Database
 from kasparro_adapters.sql.repositories.totals import SqlTotals
@@ -26,6 +26,7 @@ _REOPENED = ("state", "run_id", "raw_id", "raw_index")
 """What a rejection that opens again takes from the new one: its first payload may be pruned by now."""
 
 _SURROGATE = re.compile("[\ud800-\udfff]")
+_ANY_OPEN = select(exists().where(rejections.c.source == bindparam("of_source"), OPEN_WITH_KEY))
 
 
 class SqlRejections:
@@ -67,9 +68,9 @@ class SqlRejections:
 
     async def resolve(self, source: str, keys: Sequence[str], /) -> int:
         """One cheap look where nothing is open, one UPDATE where something is."""
-        open_here = (rejections.c.source == source) & OPEN_WITH_KEY
-        if not keys or not (await self._session.run(select(exists().where(open_here)))).scalar_one():
+        if not keys or not (await self._session.run(_ANY_OPEN, {"of_source": source})).scalar_one():
             return 0
+        open_here = (rejections.c.source == source) & OPEN_WITH_KEY
         with_key = self._database.among(rejections.c.key, [storable(key) for key in keys])
         statement = update(rejections).where(open_here, with_key).values(state=str(RejectionState.RESOLVED))
         return int((await self._session.run(statement)).rowcount)

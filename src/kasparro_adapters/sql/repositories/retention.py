@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
@@ -13,6 +12,7 @@ from kasparro_adapters.sql.database import Database
 from kasparro_adapters.sql.repositories.retention_shelves import SHELVES, Shelf, newest_read
 from kasparro_adapters.sql.session import Session
 from kasparro_adapters.sql.tables import checkpoints, raw_batches, run_batches
+from kasparro_core.model import cursor_of
 from kasparro_core.model.service import Bound, Prunable, Pruned
 from kasparro_core.services.position import SLICE_KEY, held_payload
 
@@ -118,7 +118,7 @@ class SqlRetention:
         """The payloads that checkpoints point into: few, those of runs under way or broken off."""
         table = checkpoints.c
         rows = await self._session.all(select(table.cursor).where(table.cursor.contains(SLICE_KEY)))
-        return [raw_id for row in rows if (raw_id := held_payload(json.loads(row.cursor))) is not None]
+        return [raw_id for row in rows if (raw_id := held_payload(cursor_of(row.cursor))) is not None]
 
 
 def _is_older(shelf: Shelf, bound: Bound) -> ColumnElement[bool]:

@@ -5,16 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
+from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import CTE, Executable, Row, ScalarSelect, func, literal, select, tuple_, update
+from sqlalchemy import CTE, Executable, Row, ScalarSelect, bindparam, func, literal, select, tuple_, update
 
 from kasparro_adapters.sql.database import Database
 from kasparro_adapters.sql.repositories.totals import SqlTotals
 from kasparro_adapters.sql.session import Session
 from kasparro_adapters.sql.tables import COUNTERS, run_batches, runs
+from kasparro_adapters.sql.types import BigId
 from kasparro_core.errors import ConflictError
 from kasparro_core.model import BatchRead, Counters, LatestRuns, Run, RunQuery, RunStatus, Trigger
 from kasparro_core.model.totals import amounts_of_run
@@ -46,27 +48,25 @@ class SqlRuns:
 
     async def add(self, run_id: int, delta: Counters, /) -> None:
         """Add to the counters of a running run."""
-        sums = {name: runs.c[name] + count for name, count in delta._asdict().items()}
-        await self._change(run_id, sums)
+        added = await self._session.run(
+            _ADD, {"of_run": run_id, **{f"plus_{n}": by for n, by in delta._asdict().items()}}
+        )
+        if added.rowcount != 1:
+            raise _not_running(run_id)
 
     async def record_read(self, read: BatchRead, /, *, counters: Counters) -> None:
         """Note a read, or add to one that is noted."""
-        inserted = await self._session.first(
-            self._database.insert(run_batches)
-            .values(
-                run_id=read.run_id,
-                partition=read.partition,
-                seq=read.seq,
-                raw_id=read.raw_id,
-                url=read.url,
-                status=read.status,
-                observed_at=read.observed_at,
-                counters=json.dumps(counters._asdict()),
-            )
-            .on_conflict_do_nothing()
-            .returning(run_batches.c.read_id)
-        )
-        if inserted is None:
+        values = {
+            "run_id": read.run_id,
+            "partition": read.partition,
+            "seq": read.seq,
+            "raw_id": read.raw_id,
+            "url": read.url,
+            "status": read.status,
+            "observed_at": read.observed_at,
+            "counters": json.dumps(counters._asdict()),
+        }
+        if (await self._session.run(_noting(self._database), values)).first() is None:
             await self._add_to_read(read, counters)
 
     async def finish(
@@ -140,6 +140,20 @@ class SqlRuns:
         await self._session.run(update(run_batches).where(same).values(counters=json.dumps(total._asdict())))
 
 
+_ADD = (
+    update(runs)
+    .where(runs.c.run_id == bindparam("of_run"), runs.c.status == str(RunStatus.RUNNING))
+    .values({name: runs.c[name] + bindparam(f"plus_{name}", type_=BigId) for name in COUNTERS})
+)
+"""Made once, as `_noting`: every commit runs them, and to put them together costs more than to send them."""
+
+
+@lru_cache(maxsize=4)
+def _noting(database: Database) -> Executable:
+    """A read, unless it is noted already."""
+    return database.insert(run_batches).on_conflict_do_nothing().returning(run_batches.c.read_id)
+
+
 def newest_of_each_status(source: str | None) -> Executable:
     """The run_id of the newest run of each status, a row per source: one index look-up for each, however many runs
     there are. From one source to the next it jumps in the index, too."""
@@ -164,8 +178,12 @@ def _newest_of(status: RunStatus, names: CTE) -> ScalarSelect[int]:
 
 def _the_run(row: Row[Any] | None, run_id: int) -> Run:
     if row is None:
-        raise ConflictError(f"Run {run_id} is not running any more: another process took it over or it has ended.")
+        raise _not_running(run_id)
     return _run(row)
+
+
+def _not_running(run_id: int) -> ConflictError:
+    return ConflictError(f"Run {run_id} is not running any more: another process took it over or it has ended.")
 
 
 def _run(row: Row[Any]) -> Run:

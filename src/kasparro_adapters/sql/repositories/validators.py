@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from sqlalchemy import select
+from sqlalchemy import delete, select
 
 from kasparro_adapters.sql.database import Database
 from kasparro_adapters.sql.session import Session
@@ -40,3 +40,11 @@ class SqlValidators:
         )
         rows = [{"source": source, "partition": partition, **asdict(validator)} for validator in validators]
         await self._session.run(statement, rows)
+
+    async def forget(self, source: str, partition: str, /) -> int:
+        """Remove all validators of a partition."""
+        table = http_validators.c
+        gone = await self._session.run(
+            delete(http_validators).where(table.source == source, table.partition == partition)
+        )
+        return gone.rowcount

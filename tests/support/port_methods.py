@@ -1,0 +1,124 @@
+"""Every method of every repository with arguments that make it speak to the database; found complete by reflection."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from typing import Any, get_type_hints
+
+from kasparro_core.model import (
+    ApiKey,
+    BatchRead,
+    Bound,
+    Counters,
+    EntityQuery,
+    Event,
+    EventType,
+    FindingQuery,
+    GivenAnswer,
+    Lease,
+    Metric,
+    PartitionState,
+    Prunable,
+    RecordQuery,
+    RejectionQuery,
+    RunQuery,
+    RunStatus,
+    ScheduleState,
+    Scope,
+    Slot,
+    SlotState,
+    Trigger,
+    Validator,
+)
+from kasparro_core.ports import UnitOfWork
+from kasparro_core.testing.build import SOURCE, bring_in, later, payload, record, rejection
+
+LEASE = Lease(SOURCE, "", "me", 1, None, later(60))
+_SCHEDULE = ScheduleState(SOURCE, "every 5m", later(0), later(0))
+_BOUND = Bound(before=later(0))
+
+METHODS: dict[str, Callable[[UnitOfWork], Awaitable[Any]]] = {
+    "records.upsert": lambda work: bring_in(work, [record("k")]),
+    "records.get": lambda work: work.records.get(1),
+    "records.page": lambda work: work.records.page(RecordQuery()),
+    "records.versions": lambda work: work.records.versions(1),
+    "records.select": lambda work: work.records.select(RecordQuery()),
+    "records.changes": lambda work: work.records.changes(RecordQuery(), after_seq=0),
+    "records.last_change": lambda work: work.records.last_change(),
+    "records.count": lambda work: work.records.count(),
+    "records.estimate": lambda work: work.records.estimate(RecordQuery(source=SOURCE)),
+    "raw.put": lambda work: work.raw.put(SOURCE, "", payload("x")),
+    "raw.get": lambda work: work.raw.get(1),
+    "runs.start": lambda work: work.runs.start(SOURCE, Trigger.CLI, later(0)),
+    "runs.add": lambda work: work.runs.add(1, Counters(fetched=1)),
+    "runs.record_read": lambda work: work.runs.record_read(
+        BatchRead(1, "", 1, None, None, None, later(0)), counters=Counters()
+    ),
+    "runs.finish": lambda work: work.runs.finish(1, RunStatus.FAILED, later(0)),
+    "runs.get": lambda work: work.runs.get(1),
+    "runs.list": lambda work: work.runs.list(RunQuery()),
+    "runs.latest": lambda work: work.runs.latest(),
+    "runs.reads": lambda work: work.runs.reads(SOURCE),
+    "checkpoints.get": lambda work: work.checkpoints.get(SOURCE, ""),
+    "checkpoints.save": lambda work: work.checkpoints.save(SOURCE, "", {}, expected_version=0, run_id=1, at=later(0)),
+    "checkpoints.list": lambda work: work.checkpoints.list(),
+    "partitions.save": lambda work: work.partitions.save(PartitionState(SOURCE, "")),
+    "partitions.list": lambda work: work.partitions.list(),
+    "rejections.add": lambda work: work.rejections.add(SOURCE, "", 1, None, [rejection()], later(0)),
+    "rejections.resolve": lambda work: work.rejections.resolve(SOURCE, ["k"]),
+    "rejections.get": lambda work: work.rejections.get(1),
+    "rejections.list": lambda work: work.rejections.list(RejectionQuery()),
+    "validators.load": lambda work: work.validators.load(SOURCE, ""),
+    "validators.forget": lambda work: work.validators.forget(SOURCE, ""),
+    "validators.save": lambda work: work.validators.save(SOURCE, "", [Validator("h")]),
+    "leases.get": lambda work: work.leases.get(SOURCE, ""),
+    "leases.take": lambda work: work.leases.take(SOURCE, "", owner="me", ttl=60, seen=None),
+    "leases.renew": lambda work: work.leases.renew(LEASE, ttl=60),
+    "leases.attach": lambda work: work.leases.attach(LEASE, 1),
+    "leases.release": lambda work: work.leases.release(LEASE),
+    "totals.add": lambda work: work.totals.add(SOURCE, {(Metric.BYTES, ""): 1}),
+    "totals.list": lambda work: work.totals.list(),
+    "events.append": lambda work: work.events.append(Event(EventType.RUN_STARTED, SOURCE, 1, later(0))),
+    "events.after": lambda work: work.events.after(0),
+    "events.last_id": lambda work: work.events.last_id(),
+    "keys.add": lambda work: work.keys.add(ApiKey("ci", Scope.READ, "h", later(0))),
+    "keys.list": lambda work: work.keys.list(),
+    "keys.revoke": lambda work: work.keys.revoke("ci", later(0)),
+    "schedules.now": lambda work: work.schedules.now(),
+    "schedules.list": lambda work: work.schedules.list(),
+    "schedules.get": lambda work: work.schedules.get(SOURCE),
+    "schedules.due": lambda work: work.schedules.due(),
+    "schedules.add": lambda work: work.schedules.add(_SCHEDULE),
+    "schedules.put": lambda work: work.schedules.put(_SCHEDULE),
+    "schedules.advance": lambda work: work.schedules.advance(_SCHEDULE, slot_at=None, next_at=None),
+    "schedules.pause": lambda work: work.schedules.pause(SOURCE, later(0)),
+    "schedules.record": lambda work: work.schedules.record([Slot(SOURCE, later(0), SlotState.RAN, 1)]),
+    "schedules.slots": lambda work: work.schedules.slots(SOURCE),
+    "answers.get": lambda work: work.answers.get("k"),
+    "answers.put": lambda work: work.answers.put(GivenAnswer("k", "h", 202, None, "{}", later(0))),
+    "entities.list": lambda work: work.entities.list(EntityQuery()),
+    "entities.get": lambda work: work.entities.get(1),
+    "entities.links": lambda work: work.entities.links(1),
+    "findings.drift": lambda work: work.findings.drift(FindingQuery()),
+    "findings.anomalies": lambda work: work.findings.anomalies(FindingQuery()),
+    "retention.settle": lambda work: work.retention.settle(Prunable.RAW, Bound(max_bytes=1)),
+    **{
+        f"retention.{name}:{what}": lambda work, name=name, what=what: getattr(work.retention, name)(what, _BOUND)
+        for name in ("prune", "prunable")
+        for what in Prunable
+    },
+}
+"""By "repository.method", behind a colon what tells several calls of one method apart."""
+
+WITHOUT_TABLE = frozenset({"schedules.now"})
+
+
+def port_methods() -> set[str]:
+    """The same names as the ports have them: the methods of each repository of a UnitOfWork."""
+    return {
+        f"{name}.{method}"
+        for name, member in vars(UnitOfWork).items()
+        if isinstance(member, property)
+        for method in vars(get_type_hints(member.fget)["return"])
+        if not method.startswith("_")
+    }
