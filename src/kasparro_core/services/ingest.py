@@ -13,13 +13,12 @@ from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import replace
 
-from kasparro_core.errors import CheckpointError
 from kasparro_core.model import Checkpoint, Counters, Cursor, Run, StoredRaw
 from kasparro_core.normalize.compiler import CompiledMapping
 from kasparro_core.ports import Clock, Decoder, Observer, ReadContext, Store
 from kasparro_core.services.jobs import SourceJob
 from kasparro_core.services.lease import LeaseKeeper
-from kasparro_core.services.position import SlicePosition, slice_position
+from kasparro_core.services.position import SlicePosition, not_understood, slice_position
 from kasparro_core.services.prepare import PreparedBatch, Slice, prepare_batch, prepare_items
 from kasparro_core.services.writer import PartitionWriter, Place
 
@@ -99,12 +98,8 @@ class Ingest:
         async with self._store.begin(write=False) as work:
             stored = await work.raw.get(position.raw_id)
         if stored is None:
-            raise CheckpointError(
-                f"source {self._job.name!r}, partition {name!r}: the checkpoint points into raw payload "
-                f"{position.raw_id}, which is not stored any more.",
-                source=self._job.name,
-                hint=f"`kasparro run {self._job.name} --full` reads it from the start.",
-            )
+            why = f"it points into raw payload {position.raw_id}, which is not stored any more"
+            raise not_understood(self._job.name, name, position.to_cursor(), why)
         slices = await asyncio.to_thread(self._slices_from, stored, position.offset)
         place = Place(writer.next_seq(), position.raw_id, position.fetch, position.after, tuple(position.validators))
         for number, part in enumerate(slices):

@@ -1,6 +1,6 @@
 """PostgreSQL goes away in the middle of a run: the server is stopped at once and started again, or ends a session.
 
-KASPARRO_CRASH_STOPS: how many times each storm does so (2; `make crash`: 50).
+KASPARRO_CRASH_STOPS: how many times each storm does so (1; `make crash`: 50).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ from storm_plan import replayable, seeds, tell
 
 pytestmark = [NEEDS_POSIX, pytest.mark.postgres, pytest.mark.slow, pytest.mark.timeout(300)]
 
-STOPS = seeds("KASPARRO_CRASH_STOPS", 2)
+STOPS = seeds("KASPARRO_CRASH_STOPS", 1)
 SENTENCE = re.compile(r"The database postgresql://\S+ (closed the connection|cannot be reached|is starting up|is away)")
 AWAY = 5.0
 """Seconds for which a server is away at the most; a run is patient for one and a half."""
