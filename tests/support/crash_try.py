@@ -8,7 +8,8 @@ from contextlib import nullcontext
 from dataclasses import dataclass, field
 
 from crash_world import Ended, Runs, Started, World
-from oracle import State, Watch, late, look, wrong
+from oracle import Watch, late, wrong
+from snapshot import State, look
 
 Strike = Callable[[Started], Ended]
 """Lets a process go, strikes it somewhere on its way, and waits for its end."""

@@ -1,9 +1,8 @@
 """The oracle of the crash tests: what a database must hold at any instant, judged by the raw drivers alone.
 
-It imports nothing of the product. It reads everything in one snapshot and compares it with a `Truth`: what a source has
-to show, in order, and what its server has sent so far. Four functions and a class:
+It imports nothing of the product. It compares a state (`snapshot.look(url)`), all of it of one instant, with a `Truth`:
+what a source has to show, in order, and what its server has sent so far. Two functions and a class:
 
-- `look(url)` reads a `State`: one read transaction, so that what is in it belongs to one instant;
 - `wrong(state, truths)` lists what may never be so, at no instant: doubled or invented records, a checkpoint ahead of
   the data, counters that disagree with the rows, payloads kept twice, a run that stays `running` beyond its lease;
 - `wrong(state, truths, ended=True)` adds what must be so once an undisturbed run has ended: nothing is lost, the
@@ -17,27 +16,17 @@ Every fault is one sentence; no fault is an empty list.
 
 from __future__ import annotations
 
-import asyncio
-import json
-import re
-import sqlite3
 import threading
 import time
-import zlib
 from collections import Counter, defaultdict
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from hashlib import sha256
-from pathlib import Path
-from typing import Any, NamedTuple, Self
-from urllib.parse import urlsplit
+from typing import Any, Self
 
-import asyncpg
+from snapshot import COUNTED, Cursor, Ran, Raw, Read, State, connected, state_of, statements_of
 
-Cursor = Mapping[str, Any]
-COUNTED = ("fetched", "inserted", "updated", "unchanged", "rejected", "batches")
 PATIENCE = 2.0
 """Seconds after the end of a lease in which its run may still be `running`: whoever watches has to notice first."""
 
@@ -73,100 +62,6 @@ class Truth:
             return self.behind(cursor) if cursor else 0
         whole = self.behind(part["after"])
         return whole - counts.get(part["raw_id"], 0) + int(part["offset"])
-
-
-class Record(NamedTuple):
-    source: str
-    key: str
-    raw_id: int | None
-    raw_index: int
-    run_id: int
-
-
-class Ran(NamedTuple):
-    """A row of `runs`; `counters` in the order of COUNTED."""
-
-    run_id: int
-    source: str
-    status: str
-    resumes: int | None
-    counters: tuple[int, ...]
-
-
-class Read(NamedTuple):
-    """A row of `run_batches`; `counters` in the order of COUNTED."""
-
-    run_id: int
-    partition: str
-    raw_id: int | None
-    counters: tuple[int, ...]
-
-
-class Raw(NamedTuple):
-    raw_id: int
-    source: str
-    partition: str
-    content_hash: str
-    record_count: int
-
-
-class Refused(NamedTuple):
-    source: str
-    run_id: int
-    raw_id: int | None
-    stage: str
-    times: int
-    key: str | None
-
-
-class Point(NamedTuple):
-    """A row of `checkpoints`."""
-
-    source: str
-    partition: str
-    cursor: Cursor
-    version: int
-    run_id: int | None
-
-
-class Held(NamedTuple):
-    """A row of `leases`; `overdue` seconds ago it ended, by the database's clock (negative: it lasts)."""
-
-    source: str
-    owner: str
-    token: int
-    run_id: int | None
-    overdue: float
-
-
-@dataclass(frozen=True)
-class State:
-    """A database at one instant. `payloads` are the stored bytes by raw_id, where they were asked for."""
-
-    records: list[Record]
-    runs: dict[int, Ran]
-    reads: list[Read]
-    raw: dict[int, Raw]
-    rejections: list[Refused]
-    points: list[Point]
-    leases: list[Held]
-    payloads: dict[int, bytes] = field(default_factory=dict)
-
-
-EMPTY = State([], {}, [], {}, [], [], [])
-"""A database before its tables were made."""
-
-
-def look(url: str, *, payloads: bool = False) -> State:
-    """The state of a SQLite file or a PostgreSQL database, in one snapshot. Raises where some tables are there and some
-    are not."""
-    try:
-        with _connected(url) as ask:
-            return _state(ask(_statements(url, payloads=payloads)))
-    except (sqlite3.OperationalError, asyncpg.UndefinedTableError) as error:
-        if _NO_TABLES.search(str(error)):
-            return EMPTY
-        raise
 
 
 def wrong(
@@ -249,12 +144,12 @@ class Watch:
 
     def _watch(self) -> None:
         """The first look is taken before the block begins and the last one after it has ended."""
-        with _connected(self._url) as ask:
-            statements = _statements(self._url, payloads=False)
+        with connected(self._url) as ask:
+            statements = statements_of(self._url, payloads=False)
             last = False
             while not last:
                 begun, last = time.monotonic(), self._over.is_set()
-                self._judge(_state(ask(statements)))
+                self._judge(state_of(ask(statements)))
                 self._begun.set()
                 self._over.wait(max(0.0, self._every - (time.monotonic() - begun)))
 
@@ -437,81 +332,3 @@ def _unlike(truth: Truth, what: str, expected: int, found: int) -> list[str]:
 def _some(names: Collection[str] | Iterator[str]) -> str:
     names = sorted(names)
     return f"({len(names)}): {', '.join(names[:3])}{' ...' if len(names) > 3 else ''}"
-
-
-_SQL = {
-    "records": "SELECT source, key, raw_id, raw_index, run_id FROM records",
-    "runs": f"SELECT run_id, source, status, resumes, {', '.join(COUNTED)} FROM runs",
-    "reads": "SELECT run_id, partition, raw_id, counters FROM run_batches",
-    "raw": "SELECT raw_id, source, partition, content_hash, record_count FROM raw_batches",
-    "rejections": "SELECT source, run_id, raw_id, stage, times, key FROM rejections",
-    "points": "SELECT source, partition, cursor, version, run_id FROM checkpoints",
-}
-_LEASES = "SELECT source, owner, token, run_id, {overdue} FROM leases"
-_OVERDUE_SQLITE = "(julianday('now') - julianday(expires_at)) * 86400.0"
-_OVERDUE_POSTGRES = "extract(epoch FROM clock_timestamp() - expires_at)::float8"
-_PAYLOADS = "SELECT raw_id, codec, payload FROM raw_batches"
-
-_NO_TABLES = re.compile(r'no such table: records|relation "records" does not exist|unable to open database file')
-"""What is read first is not there, or there is no file yet."""
-
-Answers = dict[str, list[tuple[Any, ...]]]
-Ask = Callable[[Mapping[str, str]], Answers]
-
-
-def _statements(url: str, *, payloads: bool) -> dict[str, str]:
-    overdue = _OVERDUE_SQLITE if url.startswith("sqlite") else _OVERDUE_POSTGRES
-    statements = {**_SQL, "leases": _LEASES.format(overdue=overdue)}
-    return {**statements, "payloads": _PAYLOADS} if payloads else statements
-
-
-def _state(answers: Answers) -> State:
-    runs = (Ran(*row[:4], tuple(row[4:])) for row in answers["runs"])
-    raw = (Raw(*row) for row in answers["raw"])
-    return State(
-        records=[Record(*row) for row in answers["records"]],
-        runs={run.run_id: run for run in runs},
-        reads=[Read(*row[:3], tuple(json.loads(row[3])[name] for name in COUNTED)) for row in answers["reads"]],
-        raw={row.raw_id: row for row in raw},
-        rejections=[Refused(*row) for row in answers["rejections"]],
-        points=[Point(*row[:2], json.loads(row[2]), *row[3:]) for row in answers["points"]],
-        leases=[Held(*row) for row in answers["leases"]],
-        payloads={row[0]: _unpacked(*row[1:]) for row in answers.get("payloads", ())},
-    )
-
-
-def _unpacked(codec: str, packed: bytes) -> bytes:
-    if codec != "zlib":
-        raise ValueError(f"a payload is packed as {codec!r}, which this oracle cannot read")
-    return zlib.decompress(packed)
-
-
-@contextmanager
-def _connected(url: str) -> Iterator[Ask]:
-    """Asks several statements of one snapshot, again and again over one connection."""
-    if url.startswith("sqlite"):
-        # Read only: such a connection never moves the write-ahead log into the file, so that recovery after a crash
-        # stays the product's to do.
-        address = Path(url.removeprefix("sqlite:///")).absolute().as_uri() + "?mode=ro"
-        with closing(sqlite3.connect(address, uri=True, isolation_level=None, timeout=30)) as connection:
-            yield lambda statements: _ask_sqlite(connection, statements)
-        return
-    with asyncio.Runner() as runner:
-        connection = runner.run(asyncpg.connect(urlsplit(url)._replace(scheme="postgresql").geturl()))
-        try:
-            yield lambda statements: runner.run(_ask_postgres(connection, statements))
-        finally:
-            runner.run(connection.close())
-
-
-def _ask_sqlite(connection: sqlite3.Connection, statements: Mapping[str, str]) -> Answers:
-    connection.execute("BEGIN")
-    try:
-        return {name: connection.execute(sql).fetchall() for name, sql in statements.items()}
-    finally:
-        connection.execute("ROLLBACK")
-
-
-async def _ask_postgres(connection: Any, statements: Mapping[str, str]) -> Answers:
-    async with connection.transaction(isolation="repeatable_read", readonly=True):
-        return {name: [tuple(row) for row in await connection.fetch(sql)] for name, sql in statements.items()}

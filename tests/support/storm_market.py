@@ -15,8 +15,9 @@ from pathlib import Path
 from typing import Any
 
 from ledger import query
-from oracle import Truth, look, pages_behind, wrong
+from oracle import Truth, pages_behind, wrong
 from served import Answered
+from snapshot import look
 from upstream import Upstream, serving
 
 SRC = Path(__file__).parents[2] / "src"

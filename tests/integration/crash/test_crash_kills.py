@@ -15,7 +15,7 @@ import pytest
 from crash_storm import KILLS, NEEDS_POSIX, Shard, Storm, wanted
 from crash_try import Strike, Try
 from crash_world import HEAVY, PAGINGS, WIDE, Ended, Place, Runs, Size, Started
-from oracle import look
+from snapshot import look
 from upstream import Upstream
 
 pytestmark = [NEEDS_POSIX, pytest.mark.slow, pytest.mark.timeout(7200)]

@@ -12,7 +12,8 @@ from pathlib import Path
 import pytest
 from crash_storm import NEEDS_POSIX
 from crash_world import SMALL, Place, Runs, World, runs, upstream_of
-from oracle import PATIENCE, Watch, late, look, wrong
+from oracle import PATIENCE, Watch, late, wrong
+from snapshot import look
 from upstream import serving
 
 pytestmark = NEEDS_POSIX
