@@ -114,7 +114,12 @@ class Claims:
         begun: list[Claim] = []
         try:
             async with self._store.begin() as work:
-                yield work, begun
+                try:
+                    yield work, begun
+                except BaseException:
+                    self.leave(begun)  # while nobody else can be given the numbers that are rolled back
+                    begun.clear()
+                    raise
         except BaseException:
             self.leave(begun)
             raise
