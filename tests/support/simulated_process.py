@@ -56,6 +56,26 @@ class WorldClock:
         await asyncio.sleep(seconds)
 
 
+@dataclass
+class ProcessClock:
+    """The clock of one process, which may be ahead of the others' or behind them."""
+
+    world: WorldClock
+    ahead: timedelta
+
+    def now(self) -> datetime:
+        """Its own idea of the time."""
+        return self.world.now() + self.ahead
+
+    def monotonic(self) -> float:
+        """Virtual seconds."""
+        return self.world.monotonic()
+
+    async def sleep(self, seconds: float, /) -> None:
+        """A timer of the loop."""
+        await self.world.sleep(seconds)
+
+
 class _Runner(Runner):
     """Remembers which runs it carries out, and which of all read everything."""
 
@@ -85,11 +105,12 @@ class Process:
         self.store = SimulatedStore(world.database, self.line)
         self.told = Told()
         decoders = {"json": JsonDecoder()}
-        parts = (self.store, self.handle, world.clock, decoders, self.told)
+        clock = ProcessClock(world.clock, timedelta(seconds=world.chance.uniform(-3.0, 3.0)))
+        parts = (self.store, self.handle, clock, decoders, self.told)
         self.runner = _Runner(*parts, lease_ttl=TTL, at_once=world.chance.choice([None, 1, 8]))
         self.replayer = Replayer(*parts, lease_ttl=TTL)
-        self.desk = Desk(self.store, world.clock, self.runner)
-        self.jobs = {name: upstream.job(world.clock) for name, upstream in world.upstreams.items()}
+        self.desk = Desk(self.store, clock, self.runner)
+        self.jobs = {name: upstream.job(clock) for name, upstream in world.upstreams.items()}
         self.timetable = Timetable(self.store, self.desk, world.rules, self.jobs)
         self.recovery = Recovery(self.store, self.runner.claims, self.desk, self.jobs)
         self.beats: list[asyncio.Task[None]] = []

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from typing import NamedTuple
 
 from kasparro_core.errors import UnstorableError
@@ -27,6 +28,8 @@ from kasparro_core.services.position import SlicePosition
 from kasparro_core.services.prepare import PreparedBatch, Slice
 from kasparro_core.services.steps import retried
 from kasparro_core.services.totals import retries
+
+_TICK = timedelta(microseconds=1)
 
 
 @dataclass(frozen=True, slots=True)
@@ -85,6 +88,7 @@ class PartitionWriter:
         self._lease = lease
         self._cursor: Cursor = checkpoint.cursor if checkpoint else {}
         self._version = checkpoint.version if checkpoint else 0
+        self._seen_at = checkpoint.updated_at if checkpoint else None
         self._seq = 0
         self._in_doubt: _Written | None = None
         self.counters = Counters()
@@ -97,7 +101,7 @@ class PartitionWriter:
     async def write(self, prepared: PreparedBatch) -> None:
         """Commit all slices of a batch."""
         batch = prepared.batch
-        place = Place(self.next_seq(), None, batch.fetch, batch.cursor, tuple(batch.validators))
+        place = Place(self.next_seq(), None, self._in_order(batch.fetch), batch.cursor, tuple(batch.validators))
         for number, part in enumerate(prepared.slices):
             last = number == len(prepared.slices) - 1
             first_fetch = batch.fetch if number == 0 else None
@@ -111,12 +115,20 @@ class PartitionWriter:
         self._in_doubt = None
         self._version += 1
         self._cursor = written.cursor
+        self._seen_at = written.place.fetch.observed_at
         self.counters = self.counters.plus(written.delta)
         self._observer.batch_committed(self._run, self._partition, written.delta)
         told = (*part.rejections, *part.notes, *written.refused)
         if told:
             self._observer.rejected(self._run, self._partition, told)
         return written.place
+
+    def _in_order(self, fetch: FetchFacts) -> FetchFacts:
+        """What is read later was seen later, also by a clock that was set back, or of a machine that is behind the one
+        which read before: else a change would be taken for an older state, and not be asked for again."""
+        if self._seen_at is None or fetch.observed_at >= self._seen_at:
+            return fetch
+        return replace(fetch, observed_at=self._seen_at + _TICK)
 
     async def _written(self, step: _Step) -> _Written:
         """Commit a slice: as a whole, or if the database refuses a value of it, everything else of it."""

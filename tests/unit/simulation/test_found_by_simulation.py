@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any
 
 import pytest
 from processes import Gate, World, job
-from scripted import LinesDecoder, ScriptedSource, SteppingClock, Told
+from scripted import EPOCH, LinesDecoder, ScriptedSource, SteppingClock, Told
 
 from kasparro_adapters.memory import MemoryHandle, MemoryStore
 from kasparro_core.errors import PermanentStorageError
@@ -65,6 +66,25 @@ async def test_a_full_run_that_was_broken_off_inside_a_payload_that_is_not_kept_
     assert await _stored(store) == {"1": "1", "2": "1"}
     await runner.run(log)
     assert await _stored(store) == {"1": "2", "2": "1"}
+
+
+async def test_a_clock_that_was_set_back_hides_no_change() -> None:
+    """What is read later was seen later, whatever the clock of its reader says: the newer state is not taken for an old
+    one, which nobody would ask for again."""
+    store = MemoryStore()
+    for start, value in ((EPOCH, "1"), (EPOCH - timedelta(hours=1), "2"), (EPOCH - timedelta(hours=2), "3")):
+        clock = SteppingClock(start)
+        source = ScriptedSource({"": [[{"id": "1", "v": str(page)}] for page in range(1, int(value) + 1)]}, clock=clock)
+        mapping = RecordMapping(source=source.name, kind="quote", key="id", value="v")
+        log = SourceJob(source, mapping, history=True)
+        await Runner(store, MemoryHandle(), clock, {"lines": LinesDecoder()}, Told()).run(log)
+        assert await _stored(store) == {"1": value}
+    async with store.begin(write=False) as work:
+        (row,) = await work.records.page(RecordQuery())
+        versions = await work.records.versions(row.record_id)
+        reads = await work.runs.reads(row.record.source, after=0, limit=9)
+    assert [version.observed_at for version in versions] == [read.observed_at for read in reversed(reads[:-1])]
+    assert [read.observed_at for read in reads] == sorted({read.observed_at for read in reads})
 
 
 async def _stored(store: MemoryStore) -> dict[str, str]:
