@@ -263,14 +263,14 @@ class _Tail:
 
 @dataclass
 class Api(Upstream):
-    """An HTTP API behind the real adapter for it. It names each item's second of change, from which on it can be asked;
-    a walk sees what was there when it began."""
+    """An HTTP API behind the real adapter for it. It names each item's change to five seconds, so that many share
+    one mark, and can be asked from there on; a walk sees what was there when it began."""
 
     changed: dict[str, int] = field(default_factory=dict)
 
     def touch(self, ident: str) -> None:
         super().touch(ident)
-        self.changed[ident] = SINCE + int(self.time() / 2)
+        self.changed[ident] = SINCE + int(self.time() / 5)
 
     def source(self, clock: Clock) -> Source:
         return HttpSource(self.name, HttpSourceConfig.model_validate(self.config()), _Fetcher(self, clock), clock)
@@ -287,8 +287,8 @@ class Api(Upstream):
         }
 
     def body(self, query: dict[str, str]) -> Any:
-        """The answer to a request: items in the order of their change, up to the second in which the walk began."""
-        now = SINCE + int(self.time() / 2)
+        """The answer to a request: items in the order of their change, up to the mark at which the walk began."""
+        now = SINCE + int(self.time() / 5)
         until, at, ident = json.loads(query["cursor"]) if "cursor" in query else (now, 0, "")
         rows = sorted((at, ident) for ident, at in self.changed.items() if at >= int(query.get("since", 0)))
         rows = [row for row in rows if row[0] <= until and row > (at, ident)]

@@ -186,7 +186,7 @@ async def test_a_source_that_the_planner_has_never_seen_is_looked_up_by_its_keys
     await connection.execute("ANALYZE records")
     await observe(store, *(record(f"k{n}", source="new") for n in range(3000)), source="new")
     async with connection.transaction():
-        await connection.execute(_PIN)
+        await connection.execute(f"SELECT {_PIN}")
         plan = await connection.fetch(f"EXPLAIN {_DIFFERING}", "new", ["k1", "k2"], ["x", "y"])
     await connection.close()
     await store.close()
