@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from live import Live
 
-CASES = int(os.environ.get("KASPARRO_SCHEMATHESIS_CASES", "3"))
+CASES = int(os.environ.get("KASPARRO_SCHEMATHESIS_CASES", "2"))
 """Cases an operation, beside those that its description lists; the storm before a release takes 300."""
 STREAMS = """
 [[operations]]

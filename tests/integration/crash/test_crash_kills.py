@@ -19,7 +19,7 @@ from snapshot import look
 from upstream import Upstream
 
 pytestmark = [NEEDS_POSIX, pytest.mark.slow, pytest.mark.timeout(7200)]
-KILLS_IN_TESTS = 6
+KILLS_IN_TESTS = 4
 
 
 def _at(upstream: Upstream, strike: str) -> Strike:

@@ -33,7 +33,7 @@ class Calls:
     fresh: Place
     storm: Storm
     tables: bool = True
-    few: int = 12
+    few: int = 8
     """How many points `make test` takes."""
 
     def points(self, *, tables: bool) -> list[Point]:

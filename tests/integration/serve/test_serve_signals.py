@@ -19,7 +19,7 @@ from upstream import Upstream, serving
 
 from kasparro_app.serving.ending import GRACE
 
-TIMES = int(os.environ.get("KASPARRO_TEST_SIGTERMS", "3"))
+TIMES = int(os.environ.get("KASPARRO_TEST_SIGTERMS", "2"))
 AT_WORK = 0.8
 """How many of the signals come when the process has loaded its libraries and works."""
 PAGE = 25
