@@ -15,12 +15,14 @@ from kasparro_adapters.chaos import ChaosSource, ChaosStore, Faults
 from kasparro_adapters.clock import SystemClock
 from kasparro_adapters.feeds import FeedDecoder, FeedSource
 from kasparro_adapters.files import CsvDecoder, CsvSource
-from kasparro_adapters.http import AiohttpFetcher, HttpSource, JsonDecoder
+from kasparro_adapters.http import AiohttpFetcher, JsonDecoder, make_http_source
 from kasparro_adapters.sql import SqlStore, process_handle
 from kasparro_adapters.sql.schema import HEAD
 from kasparro_app.config.tables import ChaosTable
 from kasparro_app.observers import SilentObserver
-from kasparro_core.ports import Clock, Decoder, Observer, ProcessHandle, Source, Store
+from kasparro_core.ports import Budgets, Clock, Decoder, Observer, ProcessHandle, Source, Store
+from kasparro_core.services.backfill import Backfiller
+from kasparro_core.services.budgets import StoredBudgets
 from kasparro_core.services.desk import Desk
 from kasparro_core.services.replay import Replayer
 from kasparro_core.services.run import Runner
@@ -70,11 +72,12 @@ class Container(containers.DeclarativeContainer):
 
     clock: providers.Provider[Clock] = providers.Singleton(SystemClock)
     observer: providers.Provider[Observer] = providers.Singleton(SilentObserver)
-    fetcher: providers.Provider[AiohttpFetcher] = providers.Singleton(AiohttpFetcher, clock)
     faults: providers.Provider[Faults | None] = providers.Singleton(_faults, chaos, clock)
     database: providers.Provider[Store] = providers.Singleton(SqlStore, database_url)
     store: providers.Provider[Store] = providers.Singleton(_store, database, faults)
-    handle: providers.Provider[ProcessHandle] = providers.Singleton(process_handle, database_url)
+    handle: providers.Provider[ProcessHandle] = providers.Singleton(process_handle, database_url, clock)
+    budgets: providers.Provider[Budgets] = providers.Singleton(StoredBudgets, store, clock)
+    fetcher: providers.Provider[AiohttpFetcher] = providers.Singleton(AiohttpFetcher, clock, budgets=budgets)
 
     schema_head: providers.Provider[str] = providers.Object(HEAD)
 
@@ -83,7 +86,7 @@ class Container(containers.DeclarativeContainer):
     feed_decoder: providers.Provider[Decoder] = providers.Singleton(FeedDecoder)
     decoders = providers.Dict(json=json_decoder, csv=csv_decoder, feed=feed_decoder)
 
-    http_source: providers.Provider[Source] = providers.Factory(HttpSource, fetcher=fetcher, clock=clock)
+    http_source: providers.Provider[Source] = providers.Factory(make_http_source, fetcher=fetcher, clock=clock)
     csv_source: providers.Provider[Source] = providers.Factory(CsvSource, root=root, fetcher=fetcher, clock=clock)
     feed_source: providers.Provider[Source] = providers.Factory(FeedSource, root=root, fetcher=fetcher, clock=clock)
     sound_source: providers.Provider[Source] = providers.FactoryAggregate(
@@ -95,6 +98,9 @@ class Container(containers.DeclarativeContainer):
         Runner, store=store, handle=handle, clock=clock, decoders=decoders, observer=observer, at_once=AT_ONCE
     )
     desk: providers.Provider[Desk] = providers.Singleton(Desk, store=store, clock=clock, runner=runner)
+    backfiller: providers.Provider[Backfiller] = providers.Singleton(
+        Backfiller, store=store, clock=clock, runner=runner
+    )
     replayer: providers.Provider[Replayer] = providers.Singleton(
         Replayer, store=store, handle=handle, clock=clock, decoders=decoders, observer=observer
     )

@@ -19,8 +19,9 @@ PAGE: Final = 250
 """Rows of one read. To read and write them takes some milliseconds, in which a server answers nobody else."""
 OLDEST_FIRST = Order(descending=False)
 _LINE_END = "\r\n"
-_FORMULA: Final = re.compile(r"[\t\r\n]|[\s\u200b\ufeff]*[=+\-@\uff1d\uff0b\uff0d\uff20]")
-"""Spreadsheets pass over blanks, and some take full-width signs for the common ones."""
+_FORMULA: Final = re.compile(r"[\t\r\n]|[\s\u200b\ufeff]*(?:[=+\-@\uff1d\uff0b\uff0d\uff20]|dde\s*\()", re.IGNORECASE)
+"""What a cell is taken for code by (OWASP: CSV injection). Spreadsheets pass over blanks, some take full-width signs
+for the common ones, and a call of DDE may stand without any."""
 
 
 async def matching(

@@ -6,7 +6,7 @@ import logging
 from collections import Counter
 
 from kasparro_core.errors import KasparroError
-from kasparro_core.model import Counters, Rejection, Run, RunStatus
+from kasparro_core.model import Counters, Event, EventType, Rejection, Run, RunStatus
 
 _log = logging.getLogger("kasparro.runs")
 _LEVELS = {RunStatus.DEGRADED: logging.WARNING, RunStatus.FAILED: logging.ERROR}
@@ -28,6 +28,9 @@ class SilentObserver:
         """Say nothing."""
 
     def rejected(self, run: Run, partition: str, rejections: tuple[Rejection, ...], /) -> None:
+        """Say nothing."""
+
+    def noted(self, run: Run, event: Event, /) -> None:
         """Say nothing."""
 
     def partition_failed(self, run: Run, partition: str, error: KasparroError, /) -> None:
@@ -71,6 +74,11 @@ class LoggingObserver:
         facts = {"items": len(rejections) - notes, "notes": notes, "codes": dict(sorted(codes.items()))}
         event = "items rejected" if notes < len(rejections) else "values noted"
         _log.info(event, extra={**_of(run), "partition": partition, **facts})
+
+    def noted(self, run: Run, event: Event, /) -> None:
+        """warning, with what the event holds; of records that are gone at the source: info."""
+        level = logging.INFO if event.type is EventType.RECORDS_GONE else logging.WARNING
+        _log.log(level, str(event.type), extra={**_of(run), **event.data})
 
     def partition_failed(self, run: Run, partition: str, error: KasparroError, /) -> None:
         """warning."""

@@ -63,7 +63,7 @@ def source_name(target: str) -> str:
     """A name for records of a file or address that no configuration names."""
     path = urlsplit(target).path if is_address(target) else target
     stem = Path(path).name.partition(".")[0]
-    return re.sub(r"[^A-Za-z0-9_.-]", "_", stem) or "preview"
+    return re.sub(r"[^A-Za-z0-9_.-]", "_", stem).lstrip("_.-")[:64] or "preview"
 
 
 def _by_suffix(file: Path) -> str | None:

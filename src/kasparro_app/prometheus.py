@@ -39,7 +39,8 @@ class _OfLedger(Collector):
     def collect(self) -> Iterator[Family]:
         for name, metric, label, help_text in _COUNTERS:
             yield self._counter(name, metric, label, help_text)
-        yield self._throttled()
+        yield self._plain("etl_throttled", Metric.THROTTLED, "Answers that said: too many requests.")
+        yield self._plain("etl_feed_gaps", Metric.GAPS, "Feeds in which everything was new.")
         yield self._durations()
         yield self._last_success()
         yield self._lag()
@@ -51,10 +52,10 @@ class _OfLedger(Collector):
                 family.add_metric((source, word), value)
         return family
 
-    def _throttled(self) -> Family:
-        family = CounterMetricFamily("etl_throttled", "Waits for a rate budget or a 429.", labels=("source",))
+    def _plain(self, name: str, metric: Metric, help_text: str) -> Family:
+        family = CounterMetricFamily(name, help_text, labels=("source",))
         for source, sums in self._sums():
-            family.add_metric((source,), sums[Metric.THROTTLED, ""])
+            family.add_metric((source,), sums[metric, ""])
         return family
 
     def _durations(self) -> Family:

@@ -16,16 +16,27 @@ from kasparro_core.config import ApiKeyAuth, Auth, BasicAuth, BearerAuth, Source
 
 HIDDEN: Final = "***"
 _COMMON: Final = (
-    "schedule", "timezone", "jitter", "enabled", "max_rejected", "fail_rejected", "drift", "mark_gone", "raw",
+    "schedule", "timezone", "jitter", "enabled", "max_rejected", "fail_rejected", "drift", "mark_gone_max", "raw",
 )  # fmt: skip
-_FETCHING: Final = ("method", "timeout", "max_bytes", "allow_private_hosts")
+_FETCHING: Final = ("method", "timeout", "max_bytes", "max_ratio", "allow_private_hosts")
 _OF_TYPE: Final[Mapping[str, tuple[str, ...]]] = {
-    "http": ("preset", "records"),
-    "csv": ("delimiter", "quote", "encoding", "header", "columns", "decimal", "skip_lines", "member", "batch_rows"),
-    "feed": (),
+    "http": ("preset", "records", "when_fresh"),
+    "csv": (
+        "root",
+        "delimiter",
+        "quote",
+        "encoding",
+        "header",
+        "columns",
+        "decimal",
+        "skip_lines",
+        "member",
+        "batch_rows",
+    ),
+    "feed": ("root", "respect_ttl"),
 }
 _ADDRESSES: Final = ("url", "urls", "opml", "path")
-_TABLES: Final = ("paginate", "incremental", "retry", "limit")
+_TABLES: Final = ("paginate", "incremental", "backfill", "retry", "limit")
 
 
 def public_config(name: str, config: SourceConfig) -> dict[str, Any]:
@@ -38,6 +49,7 @@ def public_config(name: str, config: SourceConfig) -> dict[str, Any]:
         **_named(config, _OF_TYPE[config.type]),
         **_named(config, _COMMON),
         "history": config.keeps_history(mapping.kind),
+        "mark_gone": config.marks_gone(mapping.kind),
         **(_fetching(config) if "auth" in type(config).model_fields else {}),
         "mapping": mapping.model_dump(exclude_unset=True, exclude={"source", "kind"}),
     }
@@ -80,7 +92,10 @@ def _fetching(config: Any) -> dict[str, Any]:
 
 
 def _table(value: Any) -> dict[str, Any] | None:
-    return None if value is None else dict(value.model_dump())
+    if value is None:
+        return None
+    shown = dict(value.model_dump())
+    return {**shown, "url": public_address(shown["url"])} if shown.get("url") else shown
 
 
 def _named(config: SourceConfig, keys: tuple[str, ...]) -> dict[str, Any]:

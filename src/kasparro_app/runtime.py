@@ -14,6 +14,8 @@ from kasparro_app.jobs import job_of
 from kasparro_app.settings import Settings
 from kasparro_core.config import SourceConfig
 from kasparro_core.ports import Clock, Observer, ProcessHandle, Source, Store
+from kasparro_core.services.backfill import Backfiller
+from kasparro_core.services.budgets import LocalBudgets
 from kasparro_core.services.jobs import SourceJob
 from kasparro_core.services.replay import Replayer
 from kasparro_core.services.run import Runner
@@ -31,14 +33,18 @@ class Runtime:
     clock: Clock
     runner: Runner
     replayer: Replayer
+    backfiller: Backfiller
     jobs: Mapping[str, SourceJob]
 
 
-def container_of(settings: Settings, observer: Observer | None = None) -> Container:
-    """A container for these settings. Opens nothing."""
+def container_of(settings: Settings, observer: Observer | None = None, *, alone: bool = False) -> Container:
+    """A container for these settings. Opens nothing. `alone`: sources are read without a database, and the rate budgets
+    are those of this process."""
     container = Container(database_url=settings.database_url, root=settings.root, chaos=settings.tables.chaos)
     if observer is not None:
         container.observer.override(providers.Object(observer))
+    if alone:
+        container.budgets.override(providers.Singleton(LocalBudgets, container.clock))
     return container
 
 
@@ -63,6 +69,7 @@ async def open_runtime(
             clock=chosen.clock(),
             runner=chosen.runner(),
             replayer=chosen.replayer(),
+            backfiller=chosen.backfiller(),
             jobs={name: job_of(settings.sources[name], source) for name, source in sources.items()},
         )
 

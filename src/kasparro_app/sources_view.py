@@ -9,6 +9,7 @@ from typing import Any
 
 from kasparro_app.public_config import public_config
 from kasparro_app.views import run_view
+from kasparro_app.windows_view import backfill_view, is_window
 from kasparro_core.config import SourceConfig
 from kasparro_core.model import LatestRuns, ScheduleState, Slot
 from kasparro_core.ports import UnitOfWork
@@ -29,7 +30,7 @@ async def whole_source_view(work: UnitOfWork, name: str, config: SourceConfig, n
     state = await work.schedules.get(name)
     return {
         **source_view(name, config, latest, state, now),
-        "partitions": await _partitions(work, name),
+        **await _partitions(work, name),
         "slots": [slot_view(slot) for slot in await work.schedules.slots(name, limit=SLOTS)],
     }
 
@@ -78,19 +79,26 @@ def lag_seconds(latest: LatestRuns | None, now: datetime) -> float | None:
     return round(max(0.0, (now - latest.success.started_at).total_seconds()), 3)
 
 
-async def _partitions(work: UnitOfWork, name: str) -> list[dict[str, Any]]:
+async def _partitions(work: UnitOfWork, name: str) -> dict[str, Any]:
+    """Each part of the live source, and the windows of its backfills together."""
     positions = {checkpoint.partition: checkpoint for checkpoint in await work.checkpoints.list(name)}
     states = {state.partition: state for state in await work.partitions.list(name)}
     views = []
-    for partition in sorted({*positions, *states}):
+    for partition in sorted(each for each in {*positions, *states} if not is_window(each)):
         state, position = states.get(partition), positions.get(partition)
         views.append(
             {
                 "partition": partition,
                 "state": state.state if state else "ok",
                 "last_error": state.last_error if state else None,
+                "url": state.url if state else None,
+                "next_at": state.next_at if state else None,
+                "quiet": state.quiet if state else None,
+                "gaps": state.gaps if state else 0,
+                "gap_at": state.gap_at if state else None,
                 "checkpoint_version": position.version if position else None,
                 "checkpoint_at": position.updated_at if position else None,
             }
         )
-    return views
+    failed = sum(is_window(each.partition) and each.state != "ok" for each in states.values())
+    return {"partitions": views, "backfill": backfill_view(positions.values(), failed)}

@@ -18,6 +18,9 @@ from kasparro_core.ports.fetch import FetchRequest, RateRules, RetryRules
 HISTORY_KINDS = frozenset({"quote", "article"})
 """Kinds that keep earlier versions unless told otherwise."""
 
+ROLLING_KINDS = frozenset({"article", "candle"})
+"""Kinds of which sources list the newest: what falls out at the end is not gone."""
+
 
 class Strict(BaseModel):
     """Frozen, and closed against unknown keys."""
@@ -61,18 +64,30 @@ Auth = Annotated[BearerAuth | BasicAuth | ApiKeyAuth, Field(discriminator="type"
 class LimitOptions(Strict):
     """A rate budget; sources with one `key` share it (default: the host)."""
 
-    requests: float = Field(gt=0)
+    requests: float | None = Field(default=None, gt=0)
     per: Literal["second", "minute", "hour", "day", "month"] = "minute"
     key: str | None = None
     burst: int | None = Field(default=None, ge=1)
+    concurrent: int | None = Field(default=None, ge=1)
+
+    @model_validator(mode="after")
+    def _limits_something(self) -> LimitOptions:
+        if self.requests is None and self.concurrent is None:
+            raise ValueError("a limit needs `requests`, `concurrent` or both: how many in a time, how many at a time")
+        return self
 
 
 class RetryOptions(Strict):
-    """How often (attempts in all), how long between two (seconds at most) and how long altogether (seconds)."""
+    """How often (attempts in all), how long between two (seconds at most) and how long altogether (seconds); what a run
+    may spend in all its requests; when a host that fails is left alone, and for how many seconds."""
 
     attempts: int = Field(default=5, ge=1, le=100)
     wait_max: float = Field(default=60.0, ge=0)
     deadline: float = Field(default=300.0, gt=0)
+    run_retries: int = Field(default=100, ge=0)
+    run_wait: float = Field(default=3_600.0, ge=0)
+    circuit_failures: int = Field(default=10, ge=0)
+    circuit_pause: float = Field(default=30.0, gt=0)
 
 
 class FetchOptions(Strict):
@@ -84,6 +99,7 @@ class FetchOptions(Strict):
     auth: Auth | None = None
     timeout: float = Field(default=60.0, gt=0)
     max_bytes: int = Field(default=64 * 1024 * 1024, gt=0)
+    max_ratio: int = Field(default=200, gt=0)
     retry: RetryOptions = RetryOptions()
     limit: LimitOptions | None = None
     allow_private_hosts: bool = False
@@ -111,7 +127,8 @@ class FetchOptions(Strict):
             validator=validator,
             timeout=self.timeout,
             max_bytes=self.max_bytes,
-            retry=RetryRules(self.retry.attempts, self.retry.wait_max, self.retry.deadline),
+            max_ratio=self.max_ratio,
+            retry=RetryRules(**self.retry.model_dump()),
             rate=RateRules(**self.limit.model_dump()) if self.limit else None,
             allow_private_hosts=self.allow_private_hosts,
         )
@@ -149,7 +166,8 @@ class SourceConfig(Strict):
     fail_rejected: float = Field(default=0.5, ge=0, le=1)
     drift: Literal["evolve", "freeze", "discard_row", "discard_value"] = "evolve"
     history: bool | None = None
-    mark_gone: bool = True
+    mark_gone: bool | None = None
+    mark_gone_max: float = Field(default=0.5, ge=0, le=1)
     raw: Literal["keep", "none"] = "keep"
 
     def record_mapping(self, name: str) -> RecordMapping:
@@ -160,3 +178,7 @@ class SourceConfig(Strict):
     def keeps_history(self, kind: str) -> bool:
         """`history` as set, else the default of the kind."""
         return kind in HISTORY_KINDS if self.history is None else self.history
+
+    def marks_gone(self, kind: str) -> bool:
+        """`mark_gone` as set, else the default of the kind. Only a source whose listings are complete acts on it."""
+        return kind not in ROLLING_KINDS if self.mark_gone is None else self.mark_gone

@@ -5,7 +5,8 @@
     ├── SourceError               this source failed; the others go on (exit code 1)
     │   ├── TransientSourceError  trying again later may help (network, 429, 5xx)
     │   ├── PermanentSourceError  trying again will not help (401, 404, no such file, not a feed)
-    │   │   └── PagingLoopError   the upstream served one page twice
+    │   │   ├── PagingLoopError   the upstream served one page twice
+    │   │   └── GoneError         taken down for good: timed runs leave it alone from now on
     │   └── CheckpointError       the stored position is not understood: `kasparro state reset SOURCE`
     ├── StorageError              the database failed
     │   ├── TransientStorageError locked, connection lost, deadlock: nothing was written; try again
@@ -64,7 +65,8 @@ class SourceError(KasparroError):
 
 
 class TransientSourceError(SourceError):
-    """A fault that may pass. `retry_after` is the upstream's own wish in seconds, when it gave one."""
+    """A fault that may pass. `retry_after` is the upstream's own wish in seconds, when it gave one; `attempts` how
+    often the same request is worth making, where that is less often than usual."""
 
     code = "transient"
 
@@ -76,9 +78,11 @@ class TransientSourceError(SourceError):
         code: str | None = None,
         hint: str | None = None,
         retry_after: float | None = None,
+        attempts: int | None = None,
     ) -> None:
         super().__init__(message, source=source, code=code, hint=hint)
         self.retry_after = retry_after
+        self.attempts = attempts
 
 
 class PermanentSourceError(SourceError):
@@ -91,6 +95,13 @@ class PagingLoopError(PermanentSourceError):
     """The upstream served a page that this walk has already seen."""
 
     code = "paging_loop"
+
+
+class GoneError(PermanentSourceError):
+    """The origin was taken down for good and says so (RFC 9110 15.5.11). Timed runs do not ask it any more; a run by
+    hand does, and when it is there again all is as before."""
+
+    code = "gone"
 
 
 class CheckpointError(SourceError):
@@ -125,6 +136,8 @@ class UnstorableError(PermanentStorageError):
     """
 
     code = "value_refused"
+    item: object | None = None
+    """What holds the value, of all that was given at once; None where the store cannot tell."""
 
     def __init__(
         self,
@@ -150,6 +163,7 @@ __all__ = [
     "CheckpointError",
     "ConfigurationError",
     "ConflictError",
+    "GoneError",
     "KasparroError",
     "PagingLoopError",
     "PermanentSourceError",

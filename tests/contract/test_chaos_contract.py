@@ -34,6 +34,7 @@ from kasparro_core.testing import (
     RetentionContract,
     RunLogContract,
     ScheduleContract,
+    SchemaContract,
     SourceContract,
     StoreContract,
     TotalsContract,
@@ -137,6 +138,10 @@ class TestKeys(KeyContract):
 
 class TestSchedules(ScheduleContract):
     """ScheduleStore."""
+
+
+class TestSchemas(SchemaContract):
+    """SchemaStore."""
 
 
 class TestAnswers(AnswerContract):

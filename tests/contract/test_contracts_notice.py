@@ -11,12 +11,13 @@ import pytest
 from lists import ListDecoder, ListSource
 
 from kasparro_adapters.memory import MemoryStore
-from kasparro_core.model import Decoded, RawPayload, UpsertOutcome
+from kasparro_core.model import Decoded, Extent, RawPayload, UpsertOutcome
 from kasparro_core.testing import (
     AnswerContract,
     CheckpointContract,
     DecoderContract,
     EventContract,
+    GoneContract,
     KeyContract,
     LeaseContract,
     RecordRepositoryContract,
@@ -111,10 +112,24 @@ def _renews_for_anybody(work):
 
 
 def _resolves_nothing(work):
-    async def resolve(source, keys):
+    async def resolve(source, keys, at, *, again=True):
         return 0
 
     work.rejections = Altered(work.rejections, resolve=resolve)
+
+
+def _replays_as_if_seen_again(work):
+    async def resolve(source, keys, at, *, again=True):
+        return await work.rejections._inner.resolve(source, keys, at)
+
+    work.rejections = Altered(work.rejections, resolve=resolve)
+
+
+def _settles_whatever_is_there(work):
+    async def settle(raw_id, items, still):
+        return await work.rejections._inner.settle(raw_id, items, [])
+
+    work.rejections = Altered(work.rejections, settle=settle)
 
 
 def _adds_to_any_run(work):
@@ -182,7 +197,34 @@ def _lets_the_last_answer_stay(work):
     work.answers = Altered(work.answers, put=put)
 
 
+def _marks_with_one_number(work):
+    async def mark_gone(record_ids, at):
+        count = 0
+        for record_id in record_ids:
+            count += await work.records._inner.mark_gone([record_id], at)
+            row = work.records._inner._tx.records.get(record_id)
+            work.records._inner._tx.records.put(record_id, row._replace(change_seq=99))
+        return count
+
+    work.records = Altered(work.records, mark_gone=mark_gone)
+
+
+def _leaves_the_unchanged_gone(work):
+    async def upsert(records, observation):
+        inner = work.records._inner
+        before = {row.record_id: row for row in inner._tx.records.rows() if row.gone_at is not None}
+        outcome = await inner.upsert(records, observation)
+        for record_id, row in before.items():
+            if inner._tx.records.get(record_id).state == row.state:
+                inner._tx.records.put(record_id, row)
+        return outcome
+
+    work.records = Altered(work.records, upsert=upsert)
+
+
 BROKEN = [
+    (_marks_with_one_number, GoneContract.test_marks_what_is_gone_and_nothing_else_of_it),
+    (_leaves_the_unchanged_gone, GoneContract.test_an_unchanged_one_that_is_seen_again_is_present_again),
     (_counts_all_as_inserted, RecordRepositoryContract.test_of_unchanged_content_writes_nothing_at_all),
     (_lets_the_last_one_win, RecordRepositoryContract.test_never_replaces_a_newer_occurrence_with_an_older_one),
     (_rounds_to_float, RecordRepositoryContract.test_compares_values_as_numbers),
@@ -190,6 +232,8 @@ BROKEN = [
     (_never_compares, CheckpointContract.test_a_conflict_takes_the_whole_unit_of_work_with_it),
     (_renews_for_anybody, LeaseContract.test_renew_of_a_lost_lease_is_a_conflict_that_fences_the_old_owner),
     (_resolves_nothing, RejectionContract.test_resolve_closes_the_open_ones_of_these_keys),
+    (_replays_as_if_seen_again, RejectionContract.test_a_replay_resolves_only_what_was_not_seen_later),
+    (_settles_whatever_is_there, RejectionContract.test_settling_closes_what_is_refused_no_more),
     (_adds_to_any_run, RunLogContract.test_an_unknown_run_takes_nothing),
     (_finishes_without_adding, RunLogContract.test_a_finished_run_is_added_to_the_totals),
     (_sums_nothing_up, TotalsContract.test_amounts_add_up),
@@ -237,6 +281,22 @@ class Rereader(ListSource):
     async def read(self, partition, context, /):
         async for batch in super().read(partition, context):
             yield replace(batch, cursor={"page": 0})
+
+
+class Boastful(ListSource):
+    """Says with each page that it has shown everything."""
+
+    async def read(self, partition, context, /):
+        async for batch in super().read(partition, context):
+            yield replace(batch, extent=Extent.WHOLE)
+
+
+async def test_a_source_that_ends_its_listing_too_early_fails_its_contract():
+    """What is on the pages behind would be marked as gone."""
+    with pytest.raises(AssertionError):
+        await SourceContract().test_says_of_a_whole_read_or_of_none_that_it_lists_everything(
+            lambda: Boastful(PAGES), EXPECTED
+        )
 
 
 @pytest.mark.parametrize("broken", [Forgetful, Rereader])

@@ -6,11 +6,9 @@ from collections.abc import AsyncIterator
 from datetime import datetime
 
 import pytest
-from sqlalchemy import update
 
 from kasparro_adapters.memory import MemoryStore
 from kasparro_adapters.sql import SqlStore
-from kasparro_adapters.sql.tables import records
 from kasparro_core.model import RecordQuery
 from kasparro_core.ports import Store
 from kasparro_core.testing.build import later, observe, record
@@ -30,12 +28,7 @@ async def store(request: pytest.FixtureRequest) -> AsyncIterator[Store]:
 async def _lose(store: Store, record_id: int, at: datetime) -> None:
     """Mark a record as one that its source no longer has."""
     async with store.begin() as work:
-        if isinstance(store, MemoryStore):
-            row = work.records._tx.records.get(record_id)
-            work.records._tx.records.put(record_id, row._replace(gone_at=at))
-        else:
-            statement = update(records).where(records.c.record_id == record_id).values(gone_at=at)
-            await work.records._session.run(statement)
+        assert await work.records.mark_gone([record_id], at) == 1
         await work.commit()
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import AsyncIterator, Callable
 
 import pytest
+from scripted import SteppingClock
 
 from kasparro_adapters.memory import MemoryHandle, MemoryOwners
 from kasparro_core.ports import ProcessHandle
@@ -20,7 +21,7 @@ def new_handle(request: pytest.FixtureRequest) -> Callable[[], ProcessHandle]:
     from kasparro_adapters.sql import process_handle
 
     url = request.getfixturevalue("sqlite_url" if request.param == "sqlite" else "postgres_url")
-    return lambda: process_handle(url)
+    return lambda: process_handle(url, SteppingClock())
 
 
 @pytest.fixture

@@ -15,9 +15,12 @@ from kasparro_core.testing import (
     EntityContract,
     EventContract,
     FindingContract,
+    GoneContract,
     KeyContract,
     LeaseContract,
+    ListingContract,
     PartitionContract,
+    RateContract,
     RawRetentionContract,
     RawStoreContract,
     RecordQueryContract,
@@ -26,6 +29,7 @@ from kasparro_core.testing import (
     RetentionContract,
     RunLogContract,
     ScheduleContract,
+    SchemaContract,
     StoreContract,
     TotalsContract,
     UnitOfWorkContract,
@@ -53,6 +57,14 @@ async def store(fresh: Store) -> AsyncIterator[Store]:
 
 class TestRecords(RecordRepositoryContract):
     """RecordRepository."""
+
+
+class TestGone(GoneContract):
+    """RecordRepository, of what its source no longer has."""
+
+
+class TestListings(ListingContract):
+    """RunLog and RawStore, of listings."""
 
 
 class TestRaw(RawStoreContract):
@@ -99,8 +111,16 @@ class TestSchedules(ScheduleContract):
     """ScheduleStore."""
 
 
+class TestSchemas(SchemaContract):
+    """SchemaStore."""
+
+
 class TestAnswers(AnswerContract):
     """AnswerStore."""
+
+
+class TestRates(RateContract):
+    """RateStore."""
 
 
 class _WithRows:

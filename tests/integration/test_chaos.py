@@ -59,6 +59,14 @@ POINTS: Mapping[str, tuple[list[str], float]] = {
 }
 """What fires in a try, and how often; `all` stands for every point."""
 
+SQLITE, POSTGRESQL = pytest.param("sqlite"), pytest.param("postgresql", marks=pytest.mark.postgres)
+TRIES = [
+    pytest.param(name, *kind.values, marks=kind.marks, id=f"{kind.values[0]}-{name}")
+    for number, name in enumerate(POINTS)
+    for kind in ((SQLITE, POSTGRESQL) if SEEDS > 1 or name == "all" else ((SQLITE, POSTGRESQL)[number % 2],))
+]
+"""Each on every kind of database; where there is but one seed, on one of them."""
+
 _FIRED = re.compile(r"WARNING kasparro\.chaos: injected fault (.*)")
 
 
@@ -122,7 +130,7 @@ def setup(database_url: str, tmp_path: Path, upstream: Upstream) -> Setup:
 
 
 @pytest.mark.parametrize("seed", range(SEEDS))
-@pytest.mark.parametrize("name", POINTS)
+@pytest.mark.parametrize(("name", "database_url"), TRIES, indirect=["database_url"])
 def test_whatever_fires_the_next_run_heals(name: str, seed: int, setup: Setup) -> None:
     """Under each point, in between all agrees with the ledger, and one sound run later nothing is lost or doubled."""
     points, rate = POINTS[name]

@@ -17,6 +17,7 @@ from kasparro_core.model import (
     GivenAnswer,
     Lease,
     Metric,
+    Observation,
     PartitionState,
     Prunable,
     RecordQuery,
@@ -30,15 +31,20 @@ from kasparro_core.model import (
     Trigger,
     Validator,
 )
+from kasparro_core.model.budget import Budget
 from kasparro_core.ports import UnitOfWork
-from kasparro_core.testing.build import SOURCE, bring_in, later, payload, record, rejection
+from kasparro_core.testing.build import SOURCE, bring_in, later, payload, prepared, record, rejection
+from kasparro_core.testing.findings import drift
+from kasparro_core.testing.schemas import schema
 
 LEASE = Lease(SOURCE, "", "me", 1, None, later(60))
 _SCHEDULE = ScheduleState(SOURCE, "every 5m", later(0), later(0))
+_SEEN = Observation(SOURCE, 1, None, later(0))
 _BOUND = Bound(before=later(0))
 
 METHODS: dict[str, Callable[[UnitOfWork], Awaitable[Any]]] = {
     "records.upsert": lambda work: bring_in(work, [record("k")]),
+    "records.upsert_apart": lambda work: work.records.upsert_apart([prepared(record("k"))], _SEEN),
     "records.get": lambda work: work.records.get(1),
     "records.page": lambda work: work.records.page(RecordQuery()),
     "records.versions": lambda work: work.records.versions(1),
@@ -47,8 +53,11 @@ METHODS: dict[str, Callable[[UnitOfWork], Awaitable[Any]]] = {
     "records.last_change": lambda work: work.records.last_change(),
     "records.count": lambda work: work.records.count(),
     "records.estimate": lambda work: work.records.estimate(RecordQuery(source=SOURCE)),
+    "records.present": lambda work: work.records.present(SOURCE, later(0)),
+    "records.mark_gone": lambda work: work.records.mark_gone([1], later(0)),
     "raw.put": lambda work: work.raw.put(SOURCE, "", payload("x")),
     "raw.get": lambda work: work.raw.get(1),
+    "raw.find": lambda work: work.raw.find(SOURCE, "", "h:f"),
     "runs.start": lambda work: work.runs.start(SOURCE, Trigger.CLI, later(0)),
     "runs.add": lambda work: work.runs.add(1, Counters(fetched=1)),
     "runs.record_read": lambda work: work.runs.record_read(
@@ -59,13 +68,16 @@ METHODS: dict[str, Callable[[UnitOfWork], Awaitable[Any]]] = {
     "runs.list": lambda work: work.runs.list(RunQuery()),
     "runs.latest": lambda work: work.runs.latest(),
     "runs.reads": lambda work: work.runs.reads(SOURCE),
+    "runs.listing": lambda work: work.runs.listing(SOURCE, ""),
     "checkpoints.get": lambda work: work.checkpoints.get(SOURCE, ""),
     "checkpoints.save": lambda work: work.checkpoints.save(SOURCE, "", {}, expected_version=0, run_id=1, at=later(0)),
     "checkpoints.list": lambda work: work.checkpoints.list(),
     "partitions.save": lambda work: work.partitions.save(PartitionState(SOURCE, "")),
     "partitions.list": lambda work: work.partitions.list(),
     "rejections.add": lambda work: work.rejections.add(SOURCE, "", 1, None, [rejection()], later(0)),
-    "rejections.resolve": lambda work: work.rejections.resolve(SOURCE, ["k"]),
+    "rejections.resolve": lambda work: work.rejections.resolve(SOURCE, ["k"], later(0)),
+    "rejections.settle": lambda work: work.rejections.settle(1, [0], []),
+    "rejections.drop": lambda work: work.rejections.drop([1], later(0)),
     "rejections.get": lambda work: work.rejections.get(1),
     "rejections.list": lambda work: work.rejections.list(RejectionQuery()),
     "validators.load": lambda work: work.validators.load(SOURCE, ""),
@@ -94,13 +106,19 @@ METHODS: dict[str, Callable[[UnitOfWork], Awaitable[Any]]] = {
     "schedules.pause": lambda work: work.schedules.pause(SOURCE, later(0)),
     "schedules.record": lambda work: work.schedules.record([Slot(SOURCE, later(0), SlotState.RAN, 1)]),
     "schedules.slots": lambda work: work.schedules.slots(SOURCE),
+    "rates.get": lambda work: work.rates.get("k"),
+    "rates.hold": lambda work: work.rates.hold("k"),
+    "rates.put": lambda work: work.rates.put("k", Budget()),
     "answers.get": lambda work: work.answers.get("k"),
     "answers.put": lambda work: work.answers.put(GivenAnswer("k", "h", 202, None, "{}", later(0))),
     "entities.list": lambda work: work.entities.list(EntityQuery()),
     "entities.get": lambda work: work.entities.get(1),
     "entities.links": lambda work: work.entities.links(1),
+    "findings.add_drift": lambda work: work.findings.add_drift([drift(1)]),
     "findings.drift": lambda work: work.findings.drift(FindingQuery()),
     "findings.anomalies": lambda work: work.findings.anomalies(FindingQuery()),
+    "schemas.newest": lambda work: work.schemas.newest(SOURCE),
+    "schemas.save": lambda work: work.schemas.save(schema(1)),
     "retention.settle": lambda work: work.retention.settle(Prunable.RAW, Bound(max_bytes=1)),
     **{
         f"retention.{name}:{what}": lambda work, name=name, what=what: getattr(work.retention, name)(what, _BOUND)

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from kasparro_core.errors import KasparroError
-from kasparro_core.model import Batch, Counters, Decoded, FetchFacts, RawPayload, RawRecord, Rejection, Run
+from kasparro_core.model import Batch, Counters, Decoded, Event, FetchFacts, RawPayload, RawRecord, Rejection, Run
 from kasparro_core.ports import ReadContext
 
 EPOCH = datetime(2024, 1, 1, tzinfo=UTC)
@@ -35,6 +35,10 @@ class SteppingClock:
 
     def monotonic(self) -> float:
         return (self._now - self._start).total_seconds()
+
+    def skip(self, seconds: float) -> None:
+        """Let time go by in which nobody sleeps."""
+        self._now += timedelta(seconds=seconds)
 
     async def sleep(self, seconds: float, /) -> None:
         self.slept.append(seconds)
@@ -109,6 +113,9 @@ class Told:
 
     def rejected(self, run: Run, partition: str, rejections: tuple[Rejection, ...], /) -> None:
         self.events.append(("rejected", run.run_id, partition, len(rejections)))
+
+    def noted(self, run: Run, event: Event, /) -> None:
+        self.events.append(("noted", run.run_id, str(event.type), dict(event.data)))
 
     def partition_failed(self, run: Run, partition: str, error: KasparroError, /) -> None:
         self.events.append(("failed", run.run_id, partition, error.code))

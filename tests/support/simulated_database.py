@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import deque
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -22,6 +22,7 @@ from simulated_upstream import REFUSED
 from kasparro_adapters.memory.store import MemoryUnitOfWork
 from kasparro_adapters.memory.tables import State, Transaction
 from kasparro_core.errors import PermanentStorageError, StorageError, TransientStorageError, UnstorableError
+from kasparro_core.model import Observation, PreparedRecord
 from kasparro_core.ports import Liveness
 
 LOCK_WAIT = 4.0
@@ -267,13 +268,23 @@ class _Statements:
             if name == "upsert" and any(each.record.key.startswith(REFUSED) for each in args[0]):
                 database.count("refused", session.line)
                 raise UnstorableError("the database does not take it", reason="a key")
-            result = await method(*args, **options)
+            if name == "upsert_apart":
+                result = await self._apart(*args)
+            else:
+                result = await method(*args, **options)
             if fails:
                 database.count("statement_answer", session.line)
                 raise TransientStorageError(f"the answer of {name} was lost")
             return result
 
         return call
+
+    async def _apart(self, records: Sequence[PreparedRecord], observation: Observation) -> Any:
+        """What the database takes, and what it does not."""
+        refused = [each for each in records if each.record.key.startswith(REFUSED)]
+        taken = [each for each in records if not each.record.key.startswith(REFUSED)]
+        error = UnstorableError("the database does not take it", reason="a key")
+        return await self._repository.upsert(taken, observation), [(each, error) for each in refused]
 
 
 class SimulatedHandle:

@@ -90,6 +90,11 @@ class Oracle:
         moved, reads = tx.checkpoints._changes, tx.reads._changes
         if not (moved or reads or tx.records._changes or tx.payloads._changes):
             return
+        known = tx.records._committed
+        marks = all(record_id in known and row.gone_at for record_id, row in tx.records._changes.items())
+        if marks and not (moved or reads or tx.payloads._changes or tx.runs._changes):
+            self._marks(tx, line)
+            return
         runs = [run for run_id, run in tx.runs._changes.items() if run_id in tx.runs._committed]
         require(len(runs) == 1, f"data of {len(runs)} runs in one commit")
         run = runs[0]
@@ -102,6 +107,16 @@ class Oracle:
             self._read(tx, run, delta)
         else:
             require(not moved, "a replay moved a checkpoint")
+
+    def _marks(self, tx: Transaction, line: Line) -> None:
+        """What is gone at the source is marked by the owner of the lease, and nothing else of it is touched."""
+        for record_id, row in tx.records._changes.items():
+            source, old = row.state.record.source, tx.records._committed[record_id]
+            held = tx.leases._committed.get((source, ""))
+            require(held is not None and held.owner == line.name, f"marks records of {source} without the lease")
+            require((source, "") in tx.leases._changes, "marks records without looking at the lease")
+            untouched = old._replace(gone_at=row.gone_at, change_seq=row.change_seq) == row
+            require(untouched and old.gone_at is None and row.gone_at is not None, f"more than a mark: {old} {row}")
 
     def _records(self, tx: Transaction, run: Run, delta: Counters) -> None:
         new = [row for record_id, row in tx.records._changes.items() if record_id not in tx.records._committed]
@@ -180,10 +195,13 @@ def at_the_end(state: State, upstreams: Mapping[str, Upstream], periods: Mapping
     found = [f"run {run.run_id} is still running" for run in state.runs.values() if run.status is RunStatus.RUNNING]
     found += [f"a lease is still held: {lease}" for lease in state.leases.values() if lease.run_id is not None]
     for name, upstream in upstreams.items():
+        found += _gone(state, upstream)
         rows = [row.state.record for row in state.records.values() if row.state.record.source == name]
         stored = {record.key: int(record.value or 0) for record in rows}
-        if stored != upstream.truth:
-            wrong = {k: (v, stored.get(k)) for k, v in upstream.truth.items() if stored.get(k) != v}
+        truth = {k: stored.get(k, v) if k in upstream.removed else v for k, v in upstream.truth.items()}
+        never = {k for k in upstream.removed if k not in stored}  # came and went between two looks
+        if stored != {k: v for k, v in truth.items() if k not in never}:
+            wrong = {k: (v, stored.get(k)) for k, v in truth.items() if stored.get(k) != v}
             found.append(f"{name}: (upstream's, stored) of {wrong}; invented: {stored.keys() - upstream.truth.keys()}")
         if len(rows) != len(stored):
             found.append(f"{name}: {len(rows) - len(stored)} records are doubled")
@@ -195,6 +213,16 @@ def at_the_end(state: State, upstreams: Mapping[str, Upstream], periods: Mapping
     found += _answers(state)
     found += _slots(state, periods)
     return found
+
+
+def _gone(state: State, upstream: Upstream) -> list[str]:
+    """What is removed is marked, as far as payloads that did not come again are stored; what is there is not."""
+    rows = [row for row in state.records.values() if row.state.record.source == upstream.name]
+    marked = {row.state.record.key for row in rows if row.gone_at is not None}
+    removed = {row.state.record.key for row in rows} & upstream.removed
+    if marked == removed or (not upstream.keep_raw and marked <= removed):
+        return []
+    return [f"{upstream.name}: marked but there: {marked - removed}; removed but not marked: {removed - marked}"]
 
 
 def _ledger(state: State) -> list[str]:

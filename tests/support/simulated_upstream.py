@@ -14,6 +14,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from simulated_trouble import Trouble
 from yarl import URL
 
 from kasparro_adapters.http import HttpSource, HttpSourceConfig
@@ -32,21 +33,6 @@ Item = tuple[str, int]
 
 
 @dataclass
-class Trouble:
-    """How upstreams misbehave: shares of 1, and seconds."""
-
-    fail: float = 0.0
-    stale: float = 0.0
-    latency: float = 0.5
-    slow: float = 0.0
-    longest: float = 8.0
-
-    def clear_up(self) -> None:
-        """No further faults."""
-        self.fail = self.stale = self.slow = 0.0
-
-
-@dataclass
 class Served:
     """One batch that was given out: what it held, and the serial number of the position that it follows."""
 
@@ -57,7 +43,7 @@ class Served:
 
 @dataclass
 class Upstream:
-    """What all kinds have in common. `truth` is the newest state of every item."""
+    """What all kinds have in common. `truth` is the newest state of every item, also of those that are `removed`."""
 
     name: str
     chance: random.Random
@@ -71,6 +57,7 @@ class Upstream:
     truth: dict[str, int] = field(default_factory=dict)
     served: dict[int, Served] = field(default_factory=dict)
     asked: int = 0
+    removed: set[str] = field(default_factory=set)
 
     def change(self) -> None:
         """Something new happens upstream."""
@@ -98,6 +85,8 @@ class Upstream:
             fail_rejected=1.0,
             parallel_partitions=2,
             read_ahead=self.read_ahead,
+            mark_gone=True,
+            mark_gone_max=1.0,
         )
 
     def source(self, clock: Clock) -> Source:
@@ -299,13 +288,21 @@ class Api(Upstream):
 
 @dataclass
 class Pages(Upstream):
-    """A numbered list behind the real adapter for HTTP: new items come in front, and pages have validators."""
+    """A numbered list behind the real adapter for HTTP: new items come in front, others go and may come back, and pages
+    have validators."""
 
     order: list[str] = field(default_factory=list)
 
+    def change(self) -> None:
+        if self.order and self.chance.random() < 0.2:
+            self.removed.add(self.order.pop(self.chance.randrange(len(self.order))))
+        else:
+            super().change()
+
     def touch(self, ident: str) -> None:
-        if ident not in self.truth:
+        if ident not in self.order:
             self.order.insert(0, ident)
+        self.removed.discard(ident)
         super().touch(ident)
 
     def source(self, clock: Clock) -> Source:

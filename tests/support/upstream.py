@@ -57,6 +57,10 @@ class Upstream:
             self.sent.add(sha256(body).hexdigest())
         return kind, body, number
 
+    def status(self, address: str) -> int:
+        """How a path is answered."""
+        return 200
+
     def bodies(self) -> frozenset[str]:
         """The SHA-256 of what was sent so far."""
         with self._lock:
@@ -90,7 +94,7 @@ def serving(upstream: Upstream) -> Iterator[Upstream]:
         def do_GET(self) -> None:
             kind, body, number = upstream.answer(self.path)
             try:
-                self.send_response(200)
+                self.send_response(upstream.status(self.path))
                 self.send_header("Content-Type", kind)
                 self.send_header("Content-Length", str(len(body)))
                 self.end_headers()

@@ -11,8 +11,9 @@ from kasparro_adapters.chaos.faults import CODE, HINT, Faults, Injected
 from kasparro_adapters.chaos.points import Point
 from kasparro_core.errors import PermanentSourceError, TransientSourceError
 from kasparro_core.model.batch import Batch, Cursor
+from kasparro_core.model.listing import Extent
 from kasparro_core.model.raw import RawPayload
-from kasparro_core.ports.source import Decoder, ReadContext, Source
+from kasparro_core.ports.source import Decoder, Originated, ReadContext, Source
 
 _ZEROS = bytes(byte if byte in b"\r\n" else 0 for byte in range(256))
 
@@ -38,6 +39,10 @@ class ChaosSource:
     async def partitions(self) -> Sequence[str]:
         """Those of the source inside; they are always told."""
         return await self._source.partitions()
+
+    def origin(self, partition: str, /) -> str | None:
+        """That of the source inside."""
+        return self._source.origin(partition) if isinstance(self._source, Originated) else None
 
     async def read(self, partition: str, context: ReadContext, /) -> AsyncIterator[Batch]:
         """The batches of the source inside, until one fails. Code besides its own: `injected`."""
@@ -79,7 +84,13 @@ class ChaosSource:
             refusal.fetch = batch.fetch
             raise refusal from error
         return replace(
-            batch, cursor=position, raw=damaged, items=decoded.items, rejections=decoded.rejections, validators=()
+            batch,
+            cursor=position,
+            raw=damaged,
+            items=decoded.items,
+            rejections=decoded.rejections,
+            validators=(),
+            extent=Extent.PART,
         )
 
     def _refusal(self, fault: Injected, reason: str = "") -> PermanentSourceError:

@@ -8,6 +8,7 @@ from kasparro_adapters.chaos.connection import Connection
 from kasparro_adapters.chaos.faults import Faults
 from kasparro_adapters.chaos.points import Point
 from kasparro_adapters.chaos.watched import WatchedCheckpoints, WatchedLeases
+from kasparro_core.ports.budgets import RateStore
 from kasparro_core.ports.service import (
     AnswerStore,
     EntityStore,
@@ -16,6 +17,7 @@ from kasparro_core.ports.service import (
     KeyStore,
     Retention,
     ScheduleStore,
+    SchemaStore,
     TotalsStore,
 )
 from kasparro_core.ports.storage import (
@@ -115,9 +117,19 @@ class ChaosUnitOfWork:
         return self._used.findings
 
     @property
+    def schemas(self) -> SchemaStore:
+        """Remembered shapes."""
+        return self._used.schemas
+
+    @property
     def retention(self) -> Retention:
         """What can be pruned."""
         return self._used.retention
+
+    @property
+    def rates(self) -> RateStore:
+        """Rate budgets."""
+        return self._used.rates
 
     def savepoint(self) -> AbstractAsyncContextManager[None]:
         """A part that can fail by itself; an injected fault ends the whole unit of work, there too."""

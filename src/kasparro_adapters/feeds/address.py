@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import hashlib
 import re
 from urllib.parse import urlsplit, urlunsplit
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):")  # two letters at least: C: is a drive
+_PORTS = {"http": 80, "https": 443}
 _SECRET = re.compile(
     r"([?&;](?:[\w.-]*(?:token|secret|password|passwd|signature|apikey|api_key|api-key)[\w.-]*|key|auth|sig|pwd)=)[^&;#]*",
     re.IGNORECASE,
@@ -31,6 +33,28 @@ def shown(address: str) -> str:
     parts = urlsplit(address)
     host = parts.netloc.rpartition("@")[2]
     return _SECRET.sub(r"\1***", urlunsplit((parts.scheme, host, parts.path, parts.query, "")))
+
+
+def fingerprint(address: str) -> str:
+    """Tells one configured address from another; a secret in it does not count."""
+    return hashlib.sha256(shown(address).encode("utf-8", "replace")).hexdigest()[:16]
+
+
+def same_origin(one: str, other: str) -> bool:
+    """True when scheme, host and port agree."""
+    return _origin(one) == _origin(other)
+
+
+def with_login(address: str, home: str) -> str:
+    """The address with the user and password of another one on the same origin."""
+    login, at, _ = urlsplit(home.strip()).netloc.rpartition("@")
+    parts = urlsplit(address)
+    return urlunsplit(parts._replace(netloc=f"{login}{at}{parts.netloc.rpartition('@')[2]}"))
+
+
+def _origin(address: str) -> tuple[str, str | None, int | None]:
+    parts = urlsplit(address.strip())
+    return scheme(address), parts.hostname, parts.port or _PORTS.get(scheme(address))
 
 
 def request_path(address: str) -> str:

@@ -18,7 +18,9 @@ _DEFAULT_BYTES = 16 * 1024 * 1024
 class FeedSourceConfig(SourceConfig, FetchOptions):
     """A feed (`url`), several (`urls`), or all feeds of a subscription list (`opml`): exactly one of the three.
 
-    Each may be an http(s) address or a file's path. `max_bytes` caps one feed after decompression. The mapping is the
+    Each may be an http(s) address or the path of a file, which lies in the folder `root`, wherever links lead; without
+    it in that of the configuration file. `max_bytes` caps one feed after decompression. With `respect_ttl` timed runs
+    wait for as long as a feed asks for (ttl, skipHours, skipDays, sy:updatePeriod, Cache-Control). The mapping is the
     standard one of articles; each key of `mapping` replaces that key of it.
     """
 
@@ -27,7 +29,9 @@ class FeedSourceConfig(SourceConfig, FetchOptions):
     url: str | None = Field(default=None, min_length=1)
     urls: tuple[str, ...] | None = Field(default=None, min_length=1)
     opml: str | None = Field(default=None, min_length=1)
+    root: str | None = Field(default=None, min_length=1)
     max_bytes: int = Field(default=_DEFAULT_BYTES, gt=0, le=MAX_BYTES)
+    respect_ttl: bool = True
 
     @model_validator(mode="after")
     def _one_origin(self) -> FeedSourceConfig:

@@ -8,8 +8,9 @@ from typing import Any
 from kasparro_adapters.feeds import entries, jsonfeed
 from kasparro_adapters.feeds.encoding import decode_text
 from kasparro_adapters.feeds.markup import absolute
-from kasparro_adapters.feeds.parser import parse_xml
+from kasparro_adapters.feeds.parser import ParsedFeed, parse_xml
 from kasparro_adapters.feeds.screen import is_channel, looks_like_html, without_doctype
+from kasparro_adapters.feeds.wishes import Wish, wish_of
 from kasparro_core.errors import PermanentSourceError
 from kasparro_core.model.batch import Decoded
 from kasparro_core.model.raw import RawPayload
@@ -35,6 +36,10 @@ class FeedDecoder:
 
     def decode(self, raw: RawPayload, /) -> Decoded:
         """The items of a feed document, those of a broken one as far as they can be made out."""
+        return self.understand(raw)[0]
+
+    def understand(self, raw: RawPayload, /) -> tuple[Decoded, Wish]:
+        """The items, and how often the document asks to be read."""
         if len(raw.payload) > MAX_BYTES:
             raise PermanentSourceError(f"the feed is larger than {MAX_BYTES:,} bytes.", code="feed_too_large")
         content_type = str(raw.decode_facts.get("content_type") or "")
@@ -43,15 +48,16 @@ class FeedDecoder:
         if not text.strip("\ufeff\x00 \t\r\n"):
             raise PermanentSourceError("the body is empty where a feed was expected.", code="empty_body")
         if text.lstrip("\ufeff\x00 \t\r\n").startswith("{"):
-            return _decoded(_json_items(text, url))
-        return _decoded(_xml_items(text, url, content_type))
+            return _decoded(_json_items(text, url)), Wish()
+        parsed = _parsed(text, url, content_type)
+        return _decoded(entries.items(parsed)), wish_of(parsed.feed)
 
 
-def _xml_items(text: str, url: str | None, content_type: str) -> list[Any]:
+def _parsed(text: str, url: str | None, content_type: str) -> ParsedFeed:
     parsed = parse_xml(without_doctype(text.lstrip("\ufeff\x00")), url)
     if not parsed.version and not (parsed.entries and is_channel(text)):
         raise _no_feed(text, content_type)
-    return entries.items(parsed)
+    return parsed
 
 
 def _json_items(text: str, url: str | None) -> list[Any]:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import errno
 import zlib
 from pathlib import Path
 
+from kasparro_adapters.confine import open_inside
 from kasparro_core.errors import PermanentSourceError, SourceError, TransientSourceError
 
+_NO_PATH = frozenset({errno.ENAMETOOLONG, errno.ENOTDIR, errno.ELOOP, errno.EINVAL})
 _GZIP = b"\x1f\x8b"
 _WINDOW = 31  # zlib's number for "gzip, any window"
 
 
-def read_file(path: Path, limit: int) -> bytes:
-    """A file's bytes as they are. Raises PermanentSourceError: `file_missing`, `file_denied`, `file_is_directory`,
-    `feed_too_large`; TransientSourceError: `file_io`."""
+def read_file(path: Path, folder: Path, limit: int) -> bytes:
+    """A file's bytes as they are, of a file that lies in `folder`.
+
+    Raises PermanentSourceError: `file_missing`, `file_denied`, `file_is_directory`, `file_not_regular`, `file_outside`,
+    `file_path`, `feed_too_large`; TransientSourceError: `file_io`.
+    """
     try:
-        with path.open("rb") as file:
+        with open_inside(path, folder, "a feed") as file:
             payload = file.read(limit + 1)
     except FileNotFoundError as error:
         raise PermanentSourceError(f"there is no file {path}.", code="file_missing") from error
@@ -27,10 +33,10 @@ def read_file(path: Path, limit: int) -> bytes:
 
 
 def _fault(path: Path, error: OSError) -> SourceError:
-    if isinstance(error, PermissionError) and not path.is_dir():  # opening a directory is "denied" on Windows
+    if isinstance(error, PermissionError):
         return PermanentSourceError(f"{path} may not be read: {error.strerror}.", code="file_denied")
-    if path.is_dir():
-        return PermanentSourceError(f"{path} is a directory, expected a feed.", code="file_is_directory")
+    if error.errno in _NO_PATH:
+        return PermanentSourceError(f"{path} cannot be opened: {error.strerror}.", code="file_path")
     return TransientSourceError(f"{path} cannot be read: {error.strerror}.", code="file_io")
 
 

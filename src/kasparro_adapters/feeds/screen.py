@@ -59,5 +59,5 @@ def _refused() -> PermanentSourceError:
     return PermanentSourceError(
         "the document declares entities or a DTD of its own, which is refused.",
         code="xml_dtd",
-        hint="A feed needs none; ask its publisher, or check that the address is the feed's.",
+        hint="A feed needs none, and no setting allows it; ask its publisher, or check that the address is the feed's.",
     )

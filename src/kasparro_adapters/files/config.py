@@ -19,11 +19,13 @@ class CsvSourceConfig(SourceConfig, FetchOptions):
 
     What is not declared is found out from the start of the file. `quote` "" makes quotes plain text; `columns` name the
     columns in the place of a header; `skip_lines` physical lines stand in front of the table; `decimal` is the default
-    decimal mark of the mapping; `member` is the file inside a zip archive. The FetchOptions are for addresses alone.
+    decimal mark of the mapping; `member` is the file inside a zip archive. Files lie in the folder `root`, wherever
+    links lead; without it in that of the configuration file. The FetchOptions are for addresses alone.
     """
 
     type: Literal["csv"] = "csv"
     path: str = Field(min_length=1)
+    root: str | None = Field(default=None, min_length=1)
     delimiter: str | None = None
     quote: str | None = None
     encoding: str | None = None

@@ -67,18 +67,6 @@ class OpenFile:
         self.raw.close()
 
 
-def open_path(path: Path) -> BinaryIO:
-    """The file for reading. Raises PermanentSourceError for what is there but is no file; OSError otherwise."""
-    if path.exists() and not path.is_file():
-        what = "a directory" if path.is_dir() else "not a regular file"
-        raise PermanentSourceError(
-            f"{path} is {what}, expected a CSV file.",
-            code="file_is_directory" if path.is_dir() else "file_not_regular",
-            hint="A glob such as `data/*.csv` reads all files of a directory.",
-        )
-    return path.open("rb")
-
-
 def _decompressor(raw: BinaryIO, magic: bytes, member: str | None) -> BinaryIO | None:
     if magic.startswith(b"\x1f\x8b"):
         return cast(BinaryIO, gzip.GzipFile(fileobj=raw, mode="rb"))

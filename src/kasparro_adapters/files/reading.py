@@ -32,6 +32,7 @@ from kasparro_adapters.files.opening import OpenFile
 from kasparro_adapters.files.position import PRINT_BYTES, Position, Print, Tail
 from kasparro_core.errors import TransientSourceError
 from kasparro_core.model.batch import Batch, Decoded, FetchFacts
+from kasparro_core.model.listing import NOTHING, Extent
 from kasparro_core.model.raw import RawPayload
 
 SAMPLE_BYTES = 1024 * 1024
@@ -84,16 +85,16 @@ class FileRead:
             position, chunker = self._begin()
         else:
             position, chunker = self._go_on(resumed)
-        committed = self._task.known
+        committed, begun = self._task.known, resumed is not None
         while (chunk := chunker.next()) is not None:
             position, decoded, raw = self._advance(position, chunk)
             if raw is not None:
-                committed = position
-                yield Batch(position.cursor(), self._facts(), raw, decoded.items, decoded.rejections)
+                committed, extent, begun = position, _extent(position, begun=begun), True
+                yield Batch(position.cursor(), self._facts(), raw, decoded.items, decoded.rejections, extent=extent)
         if not position.done:
             position = self._finished(position)
         if position != committed:
-            yield Batch(position.cursor(), self._facts())
+            yield Batch(position.cursor(), self._facts(), extent=_extent(position, begun=begun), same_as=NOTHING)
 
     def _begin(self) -> tuple[Position, Chunker]:
         self._file.rewind()
@@ -202,6 +203,13 @@ class FileRead:
         before, self._taken = self._taken, self._file.raw.tell()
         size = max(self._taken - before, 0) if self._task.watched else 0
         return FetchFacts(self._task.observed_at, url=self._task.shown, bytes_fetched=size)
+
+
+def _extent(position: Position, *, begun: bool) -> Extent:
+    """Where the batch that leads to a position stands in a reading of the whole file. One whose last row waits has not
+    been read to its end."""
+    ended = position.done and position.tail != "waits"
+    return (Extent.PART if begun else Extent.FIRST) | (Extent.LAST if ended else Extent.PART)
 
 
 class _Trail:

@@ -13,15 +13,17 @@ from pathlib import Path
 from typing import BinaryIO
 from urllib.parse import urlsplit
 
+from kasparro_adapters.confine import expanded, open_inside
 from kasparro_adapters.files.config import CsvSourceConfig
 from kasparro_adapters.files.locate import WHOLE, file_of, is_glob, is_remote, matches
-from kasparro_adapters.files.opening import OpenFile, missing, open_path, translated
+from kasparro_adapters.files.opening import OpenFile, missing, translated
 from kasparro_adapters.files.position import Position
 from kasparro_adapters.files.reading import FileRead, ReadTask
 from kasparro_core.errors import PermanentSourceError, SourceError
 from kasparro_core.model.batch import Batch, Cursor, Validator
+from kasparro_core.model.listing import NOTHING
 from kasparro_core.ports.clock import Clock
-from kasparro_core.ports.fetch import Fetcher, FetchResponse
+from kasparro_core.ports.fetch import Effort, Fetcher, FetchResponse
 from kasparro_core.ports.source import ReadContext
 from kasparro_core.services.position import not_understood
 from kasparro_core.services.steps import whole
@@ -30,7 +32,8 @@ from kasparro_core.services.steps import whole
 class CsvSource:
     """Implements Source for a file, a glob or an http(s) address.
 
-    Relative paths are relative to `root`. `fetcher` is needed for addresses alone. All batches of one read carry the
+    Relative paths are relative to `root`, and no file outside of it (of the configured `root`, where there is one) is
+    read. `fetcher` is needed for addresses alone. All batches of one read carry the
     instant at which the read began: a file is one observation.
     """
 
@@ -40,6 +43,7 @@ class CsvSource:
         self._name = name
         self._config = config
         self._root = root
+        self._limit = root / expanded(config.root or "")
         self._clock = clock
         self._fetcher = fetcher
         self._rules_hash = config.rules_hash(name)
@@ -55,7 +59,7 @@ class CsvSource:
         if not is_glob(path, self._root):
             return (WHOLE,)
         with translated(self._name, path, self._root):
-            found = await asyncio.to_thread(matches, path, self._root)
+            found = await asyncio.to_thread(matches, path, self._root, self._limit)
         if not found:
             raise missing(self._name, path, self._root)
         return found
@@ -93,7 +97,7 @@ class CsvSource:
         return _in_thread(self._batches(path, partition, task))
 
     def _batches(self, path: Path, partition: str, task: ReadTask) -> Generator[Batch, None, None]:
-        with translated(self._name, path, self._root), self._opened(open_path(path)) as file:
+        with translated(self._name, path, self._root), self._opened(open_inside(path, self._limit)) as file:
             if task.known is not None and task.known.is_beyond(file):
                 why = f"`offset` is beyond the end of {path.name}, which has {task.known.size} bytes"
                 raise not_understood(self._name, partition, task.known.cursor(), why)
@@ -110,9 +114,9 @@ class CsvSource:
         usable = task.known is not None and task.known.done and task.known.rules == self._rules_hash
         validator = context.validators.get(request_hash) if usable else None
         with tempfile.TemporaryFile() as raw:
-            response = await self._fetch(raw, validator)
+            response = await self._fetch(raw, validator, context.effort)
             if response.not_modified and context.cursor is not None:
-                yield Batch(context.cursor, response.facts)
+                yield Batch(context.cursor, response.facts, same_as=NOTHING)
                 return
             task = replace(task, observed_at=response.facts.observed_at, shown=response.facts.url or task.shown)
             copy = _in_thread(self._batches_of_copy(raw, replace(task, watched=False, settled=True)))
@@ -126,7 +130,7 @@ class CsvSource:
         with translated(self._name, task.shown, self._root), self._opened(raw) as file:
             yield from FileRead(file, task).batches()
 
-    async def _fetch(self, sink: BinaryIO, validator: Validator | None) -> FetchResponse:
+    async def _fetch(self, sink: BinaryIO, validator: Validator | None, effort: Effort) -> FetchResponse:
         if self._fetcher is None:
             raise PermanentSourceError(
                 f"{self._name} is an address, and this program was built without HTTP.",
@@ -134,7 +138,7 @@ class CsvSource:
                 code="no_fetcher",
             )
         request = self._config.request(self._name, self._config.path, validator=validator)
-        return await self._fetcher.fetch(request, sink=sink)
+        return await self._fetcher.fetch(replace(request, effort=effort), sink=sink)
 
     def _request_hash(self) -> str:
         """Identifies request and reading rules, without host and port."""
@@ -172,7 +176,7 @@ class _Exchange:
             error.fetch = fetch if first else None
             raise
         if first:
-            yield Batch(self.cursor, fetch, validators=self.validators)
+            yield Batch(self.cursor, fetch, validators=self.validators, same_as=NOTHING)
 
 
 async def _in_thread(batches: Generator[Batch, None, None]) -> AsyncGenerator[Batch, None]:

@@ -6,12 +6,17 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
 
+from kasparro_adapters.http.backfill import BackfillOptions
 from kasparro_adapters.http.incremental import IncrementalOptions
 from kasparro_adapters.http.presets import resolve_preset
-from kasparro_adapters.http.urls import parse_url
+from kasparro_adapters.http.urls import is_sensitive, parse_url
 from kasparro_core.config import ApiKeyAuth, FetchOptions, SourceConfig, Strict
 
 Name = Annotated[str, Field(min_length=1)]
+
+
+_TELLING = 8
+"""So many signs of a value that is found elsewhere tell that it is a secret."""
 
 
 class _Paging(Strict):
@@ -103,7 +108,8 @@ class HttpSourceConfig(SourceConfig, FetchOptions):
     """A source of `type = "http"`.
 
     `preset` fills what is not said here (see `presets.py`). `records` is the dotted path of the array in the body;
-    absent: the body itself.
+    absent: the body itself. With `when_fresh = "wait"` timed runs wait until the answers are stale by their own
+    account.
     """
 
     type: Literal["http"]
@@ -112,6 +118,8 @@ class HttpSourceConfig(SourceConfig, FetchOptions):
     records: Name | None = None
     paginate: Paginate = NoPaging()
     incremental: IncrementalOptions | None = None
+    backfill: BackfillOptions | None = None
+    when_fresh: Literal["ask", "wait"] = "ask"
 
     @model_validator(mode="before")
     @classmethod
@@ -126,8 +134,31 @@ class HttpSourceConfig(SourceConfig, FetchOptions):
             raise ValueError('user and password do not belong into the address; use `auth = { type = "basic", ... }`')
         return text.strip()
 
+    @model_validator(mode="after")
+    def _old_is_told_from_new(self) -> HttpSourceConfig:
+        dated = self.mapping is not None and self.mapping.occurred_at is not None
+        if self.backfill is None or self.backfill.state is not None or dated or self.kind == "article":
+            return self
+        raise ValueError(
+            "`backfill` of a source whose mapping has no `occurred_at` needs `state`: without a time of its own, "
+            'what a past window holds is not told from what is newer. "now": each thing as it is today, or its time '
+            'is part of its key; "then": each as it was at the end of the window, so that newer states stay'
+        )
+
+    def marks_gone(self, kind: str) -> bool:
+        """Of a source with past windows only when asked to: it has records that its live listing need not show."""
+        return super().marks_gone(kind) and (self.backfill is None or self.mark_gone is True)
+
     @property
     def secret_param_names(self) -> frozenset[str]:
-        """Names of the query parameters that carry a secret."""
-        query = self.auth.query if isinstance(self.auth, ApiKeyAuth) else None
-        return frozenset({query} if query else ())
+        """Names of the query parameters that carry a secret: by what `auth` says, or by their names."""
+        query = {self.auth.query} if isinstance(self.auth, ApiKeyAuth) and self.auth.query else set()
+        return frozenset(query | {name for name in self.params if is_sensitive(name)})
+
+    @property
+    def secret_values(self) -> frozenset[str]:
+        """What no address may hold, under whatever name an upstream sends it back. A value of a few signs may be
+        anything, a page number too."""
+        params = (str(value) for name, value in self.params.items() if is_sensitive(name))
+        secrets = [*params, *(value.rpartition(" ")[2] for part in self._secrets() for value in part.values())]
+        return frozenset(secret for secret in secrets if len(secret) >= _TELLING)

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import zlib
 from collections import Counter
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import BinaryIO
 
@@ -13,10 +15,12 @@ import aiohttp
 from multidict import CIMultiDict
 from yarl import URL
 
+from kasparro_adapters.http.body import Bounds, Spool
 from kasparro_adapters.http.faults import failure, translated
-from kasparro_adapters.http.inflate import ACCEPTED, inflater
-from kasparro_adapters.http.limiter import RateLimiter
+from kasparro_adapters.http.inflate import ACCEPTED, UnknownEncodingError, inflater, sips
+from kasparro_adapters.http.limiter import Limiter
 from kasparro_adapters.http.urls import is_sensitive, parse_url, redacted, resolve, same_origin, without_params
+from kasparro_core.errors import SourceError
 from kasparro_core.policy.retry import Fault
 from kasparro_core.ports.fetch import FetchRequest
 
@@ -26,7 +30,8 @@ PERMANENT = frozenset({301, 308})
 ERROR_BYTES = 64 * 1024
 """So much of an error answer is read for its message."""
 
-_SLACK = 64 * 1024  # a compressed body may be a little longer than what it unpacks to
+ERROR_SECONDS = 5.0
+"""So long is waited for it: what the answer is stands in its status and headers."""
 
 
 @dataclass(slots=True)
@@ -61,7 +66,7 @@ class Exchange:
     """One attempt. `remaining` is what is left of its deadline in seconds; waiting for the rate budget is not in it."""
 
     session: aiohttp.ClientSession
-    limiter: RateLimiter
+    limiter: Limiter
     request: FetchRequest
     agent: str
     tally: Tally
@@ -69,6 +74,7 @@ class Exchange:
     sink: BinaryIO | None = None
     permanent_so_far: bool = True
     hops: int = 0
+    _ends: float = 0.0
     _seen: set[tuple[str, URL]] = field(default_factory=set)
 
     async def run(self) -> Hop:
@@ -119,20 +125,27 @@ class Exchange:
             raise failure(self.request.source, Fault.TOO_MANY_REDIRECTS, message)
 
     async def _hop(self, method: str, url: URL, *, trusted: bool) -> Hop:
-        """One request and its answer. Only a trusted address (the first origin) is told the secrets."""
-        self.tally.waited += await self.limiter.admit(self.request.rate, url.host or "")
+        """One request and its answer, when its turn has come."""
+        async with self.limiter.turn(self.request, url) as turn:
+            self.tally.waited += turn.waited
+            hop = await self._sent(method, url, trusted=trusted)
+            turn.answered(hop.status, hop.headers, hop.body)
+        return hop
+
+    async def _sent(self, method: str, url: URL, *, trusted: bool) -> Hop:
+        """Only a trusted address (the first origin) is told the secrets."""
         headers = self._headers(trusted=trusted)
         sent = url.update_query(self.request.secret_params) if trusted and self.request.secret_params else url
-        loop = asyncio.get_running_loop()
-        started = loop.time()
+        started = _now()
+        self._ends = started + self.remaining
         self.tally.requests += 1
         try:
             with translated(self.request.source, self.shown(sent), self.request.timeout):
-                async with asyncio.timeout(self.remaining):
+                async with asyncio.timeout_at(self._ends):
                     async with self.session.request(method, sent, headers=headers, allow_redirects=False) as response:
                         return await self._receive(response, url)
         finally:
-            self.remaining -= loop.time() - started
+            self.remaining -= _now() - started
 
     def _headers(self, *, trusted: bool) -> CIMultiDict[str]:
         headers = CIMultiDict({"User-Agent": self.agent, "Accept": "*/*", "Accept-Encoding": ACCEPTED})
@@ -149,53 +162,64 @@ class Exchange:
     async def _receive(self, response: aiohttp.ClientResponse, url: URL) -> Hop:
         hop = Hop(response.status, url, _lower(response.headers))
         if 200 <= hop.status <= 299:
-            hop.body = await self._body(response)
+            hop.body = await self._body(response, url)
         elif not hop.redirects and hop.status != 304:
             hop.body = await self._error_body(response)
         return hop
 
-    async def _body(self, response: aiohttp.ClientResponse) -> bytes:
-        declared = response.content_length
-        if declared is not None and declared > self.request.max_bytes + _SLACK:
+    async def _body(self, response: aiohttp.ClientResponse, url: URL) -> bytes:
+        bounds = Bounds(self.request, self.shown(url))
+        try:
+            bounds.announced(response.content_length)
+            if self.sink is None:
+                with closing(Spool(self.request.source)) as spool:
+                    await self._into(response, bounds, spool.write)
+                    return spool.whole()
+            await self._into(response, bounds, self.sink.write)
+        except SourceError:
             response.close()
-            self._too_large()
-        parts: list[bytes] = []
-        write = parts.append if self.sink is None else self.sink.write
-        size = 0
-        async for piece in self._pieces(response):
-            size += len(piece)
-            if size > self.request.max_bytes:
-                response.close()
-                self._too_large()
+            raise
+        return b""
+
+    async def _into(self, response: aiohttp.ClientResponse, bounds: Bounds, write: Callable[[bytes], object]) -> None:
+        async for piece in self._pieces(response, bounds.received):
+            bounds.unpacked(len(piece))
             write(piece)
-        return b"".join(parts)
 
     async def _error_body(self, response: aiohttp.ClientResponse) -> bytes:
+        """What can be had of an error answer's body. A broken one changes nothing about the answer: its Retry-After
+        still holds."""
         body = bytearray()
-        async for piece in self._pieces(response):
-            body += piece
-            if len(body) >= ERROR_BYTES:
-                response.close()
-                break
+        try:
+            async with asyncio.timeout(min(ERROR_SECONDS, (self._ends - _now()) / 2)):
+                await self._error_into(response, body)
+        except (aiohttp.ClientError, TimeoutError, zlib.error, UnknownEncodingError):
+            response.close()
         return bytes(body)
 
-    async def _pieces(self, response: aiohttp.ClientResponse) -> AsyncIterator[bytes]:
+    async def _error_into(self, response: aiohttp.ClientResponse, body: bytearray) -> None:
+        before = self.tally.wire_bytes
+        async for piece in self._pieces(response, lambda _: None):
+            body += piece
+            if max(len(body), self.tally.wire_bytes - before) >= ERROR_BYTES:
+                response.close()
+                return
+
+    async def _pieces(self, response: aiohttp.ClientResponse, received: Callable[[int], None]) -> AsyncIterator[bytes]:
         """The decompressed body in small pieces. Raises ClientPayloadError when its end is missing."""
         unpack = inflater(response.headers.get("Content-Encoding", ""))
         async for chunk in response.content.iter_any():
             self.tally.wire_bytes += len(chunk)
-            for piece in unpack.feed(chunk):
-                yield piece
+            for sip in sips(chunk, unpack):
+                received(len(sip))
+                for piece in unpack.feed(sip):
+                    yield piece
         if not unpack.complete:
             raise aiohttp.ClientPayloadError("the compressed stream has no end")
 
-    def _too_large(self) -> None:
-        raise failure(
-            self.request.source,
-            Fault.TOO_LARGE,
-            f"The answer of {self.shown(self._first_url())} is larger than {self.request.max_bytes:,} bytes.",
-            "Raise `max_bytes` of the source if that is expected.",
-        )
+
+def _now() -> float:
+    return asyncio.get_running_loop().time()
 
 
 def _login(url: str) -> dict[str, str]:

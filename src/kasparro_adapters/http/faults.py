@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,13 +15,23 @@ from kasparro_adapters.http.messages import shortened
 from kasparro_core.errors import PermanentSourceError, SourceError, TransientSourceError
 from kasparro_core.policy.retry import Fault, judge_fault
 
-_ALLOW_HINT = "If this host may be reached, set `allow_private_hosts = true` on the source."
+HEADER_BYTES = 16 * 1024
+"""A status line or header of an answer may be this long; more is an error."""
+
+HEADERS = 128
+"""An answer may have so many headers."""
+
+_OVERLONG = re.compile(r"^Got more than \d+ bytes|^Too many headers")  # aiohttp has no class of its own for the second
+_HINTS = {
+    Fault.PRIVATE_ADDRESS: "If this host may be reached, set `allow_private_hosts = true` in",
+    Fault.TIMEOUT: "If it needs longer, raise `timeout` of",
+}
 
 
 def failure(source: str, fault: Fault, message: str, hint: str | None = None) -> SourceError:
     """The error of a fault: transient when the policy says that it may pass."""
-    kind = TransientSourceError if judge_fault(fault).retry else PermanentSourceError
-    return kind(message, source=source, code=str(fault), hint=hint)
+    kind = TransientSourceError if judge_fault(fault).passes else PermanentSourceError
+    return kind(f"{source}: {message}", source=source, code=str(fault), hint=hint)
 
 
 def retry_reason(error: TransientSourceError) -> str:
@@ -42,11 +53,15 @@ def translated(source: str, shown: str, timeout: float) -> Iterator[None]:
     except (aiohttp.ClientError, TimeoutError, zlib.error, UnknownEncodingError) as error:
         if refused and isinstance(error, aiohttp.ClientConnectorError):
             message = f"{shown} leads to {', '.join(sorted(set(refused)))}, which is not a public address."
-            raise failure(source, Fault.PRIVATE_ADDRESS, message, _ALLOW_HINT) from error
+            raise failure(source, Fault.PRIVATE_ADDRESS, message, _hint(Fault.PRIVATE_ADDRESS, source)) from error
         fault, what = _describe(error, timeout)
-        raise failure(source, fault, f"{shown}: {what}.") from error
+        raise failure(source, fault, f"{shown}: {what}.", _hint(fault, source)) from error
     finally:
         refused_addresses.reset(token)
+
+
+def _hint(fault: Fault, source: str) -> str | None:
+    return f"{_HINTS[fault]} [sources.{source}]." if fault in _HINTS else None
 
 
 def _describe(error: Exception, timeout: float) -> tuple[Fault, str]:
@@ -72,6 +87,15 @@ def _describe(error: Exception, timeout: float) -> tuple[Fault, str]:
         case aiohttp.InvalidURL() | aiohttp.NonHttpUrlClientError():
             return Fault.BAD_URL, "the address cannot be fetched"
         case aiohttp.ClientResponseError():
-            return Fault.BAD_ANSWER, f"the answer is not acceptable HTTP ({shortened(error.message, 160)})"
+            return _unacceptable(error)
         case _:
             raise error
+
+
+def _unacceptable(error: aiohttp.ClientResponseError) -> tuple[Fault, str]:
+    if _OVERLONG.search(error.message):
+        return (
+            Fault.HEADERS_TOO_LARGE,
+            f"expected at most {HEADERS} headers of at most {HEADER_BYTES:,} bytes each, found more",
+        )
+    return Fault.BAD_ANSWER, f"the answer is not acceptable HTTP ({shortened(error.message, 160)})"

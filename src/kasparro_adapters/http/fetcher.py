@@ -7,35 +7,30 @@ import logging
 import random
 from collections.abc import Callable
 from contextlib import AsyncExitStack
+from dataclasses import replace
 from types import TracebackType
 from typing import BinaryIO, Self
 
 import aiohttp
 
 from kasparro_adapters.http.exchange import Exchange, Hop, Tally
-from kasparro_adapters.http.faults import retry_reason
+from kasparro_adapters.http.faults import HEADER_BYTES, HEADERS, retry_reason
 from kasparro_adapters.http.guard import guarded_socket
-from kasparro_adapters.http.limiter import RateLimiter
-from kasparro_adapters.http.messages import answer_message
+from kasparro_adapters.http.limiter import LEFT_ALONE, Limiter, asked_of
+from kasparro_adapters.http.messages import answer_of
 from kasparro_adapters.http.urls import redacted, scrubbed, without_params
 from kasparro_core.errors import PermanentSourceError, SourceError, TransientSourceError
 from kasparro_core.model.batch import FetchFacts
-from kasparro_core.policy.retry import GiveUp, judge_status, next_delay, parse_retry_after
+from kasparro_core.policy.answers import Action, Rule, judge
+from kasparro_core.policy.retry import GiveUp, Wait, next_delay
+from kasparro_core.ports.budgets import Budgets
 from kasparro_core.ports.clock import Clock
 from kasparro_core.ports.fetch import FetchRequest, FetchResponse
+from kasparro_core.services.budgets import LocalBudgets
 
 log = logging.getLogger(__name__)
 
-HEADER_BYTES = 16 * 1024
-"""A status line or header of an answer may be this long; more is an error."""
-
 _PER_HOST = 8
-_HINTS = {
-    401: "Check the `auth` setting of the source.",
-    403: "Check the `auth` setting of the source, and what its plan allows.",
-    407: "The network asks for a proxy login.",
-    429: "Set a lower `limit` on the source.",
-}
 
 
 class AiohttpFetcher:
@@ -43,16 +38,22 @@ class AiohttpFetcher:
 
     It keeps two connection pools, one that refuses addresses which are not public and one that does not, so that a
     connection opened for a source that may reach private hosts is never reused by one that may not. It keeps no
-    cookies and takes no proxy from the environment. `draw` gives random numbers from [0, 1) for the jitter.
+    cookies and takes no proxy from the environment. `draw` gives random numbers from [0, 1) for the jitter. Rate
+    budgets are those of `budgets`; without, this process has its own.
     """
 
     def __init__(
-        self, clock: Clock, *, user_agent: str | None = None, draw: Callable[[], float] = random.random
+        self,
+        clock: Clock,
+        *,
+        user_agent: str | None = None,
+        draw: Callable[[], float] = random.random,
+        budgets: Budgets | None = None,
     ) -> None:
         self._clock = clock
         self._agent = user_agent or f"kasparro/{_version()}"
         self._draw = draw
-        self._limiter = RateLimiter(clock)
+        self._limiter = Limiter(clock, budgets or LocalBudgets(clock))
         self._stack = AsyncExitStack()
         self._sessions: dict[bool, aiohttp.ClientSession] = {}
 
@@ -72,7 +73,8 @@ class AiohttpFetcher:
         await self._stack.aclose()
 
     async def fetch(self, request: FetchRequest, /, *, sink: BinaryIO | None = None) -> FetchResponse:
-        """See `Fetcher.fetch`. Error codes: `http_<status>`, or a value of `kasparro_core.policy.Fault`."""
+        """See `Fetcher.fetch`. Error codes: `http_<status>`, a value of `kasparro_core.policy.Fault`, `circuit_open`
+        and `rate_closed`. Raises StorageError where budgets are kept in a database that is away."""
         tally = Tally()
         try:
             return await self._patiently(request, tally, sink)
@@ -87,14 +89,27 @@ class AiohttpFetcher:
             try:
                 return await self._attempt(request, tally, self._clock.monotonic() - began - tally.waited, sink)
             except TransientSourceError as error:
+                if error.code in LEFT_ALONE:
+                    raise
                 spent = self._clock.monotonic() - began - tally.waited
-                step = next_delay(attempt, request.retry, spent=spent, asked=error.retry_after, draw=self._draw())
-                if isinstance(step, GiveUp):
-                    raise _given_up(error, step) from error
-                log.info("%s: %s Next attempt in %.1f s.", request.source, error.message, step.seconds)
+                step = self._step(attempt, request, error, spent)
+                log.info("%s Next attempt in %.1f s.", error.message, step.seconds)
                 tally.retries[retry_reason(error)] += 1
             attempt += 1
             await self._clock.sleep(step.seconds)
+
+    def _step(self, attempt: int, request: FetchRequest, error: TransientSourceError, spent: float) -> Wait:
+        """How long to wait for the next attempt, which is then on the run's account. Raises where there is none."""
+        rules = request.retry
+        if error.attempts is not None:
+            rules = replace(rules, attempts=min(rules.attempts, error.attempts))
+        asked = error.retry_after
+        step = next_delay(attempt, rules, request.effort, spent=spent, asked=asked, draw=self._draw())
+        if isinstance(step, GiveUp):
+            raise _given_up(error, step) from error
+        request.effort.retries += 1
+        request.effort.waited += step.seconds
+        return step
 
     async def _attempt(self, request: FetchRequest, tally: Tally, spent: float, sink: BinaryIO | None) -> FetchResponse:
         if sink is not None:
@@ -110,8 +125,6 @@ class AiohttpFetcher:
             sink=sink,
         )
         hop = await exchange.run()
-        if hop.status == 429:
-            tally.throttled += 1
         if 200 <= hop.status <= 299 or (hop.status == 304 and request.validator is not None):
             return self._response(exchange, hop)
         raise self._refusal(exchange, hop)
@@ -135,15 +148,22 @@ class AiohttpFetcher:
         )
 
     def _refusal(self, exchange: Exchange, hop: Hop) -> SourceError:
-        request = exchange.request
-        verdict = judge_status(hop.status)
-        said = scrubbed(answer_message(hop.body), {**request.secret_headers, **request.secret_params})
-        message = f"{exchange.shown(hop.url)} answered {hop.status}{': ' + said if said else ''}".rstrip(".") + "."
-        hint = _HINTS.get(hop.status)
-        if not verdict.retry:
-            return PermanentSourceError(message, source=request.source, code=verdict.reason, hint=hint)
-        asked = parse_retry_after(hop.headers.get("retry-after"), self._clock.now())
-        return TransientSourceError(message, source=request.source, code=verdict.reason, hint=hint, retry_after=asked)
+        request, answer = exchange.request, answer_of(hop.status, hop.headers, hop.body)
+        rule, code = judge(answer), f"http_{hop.status}"
+        said = scrubbed(answer.says, {**request.secret_headers, **request.secret_params})
+        message = _sentence(f"{request.source}: {exchange.shown(hop.url)} answered {hop.status}", said, rule)
+        if not rule.action.passes:
+            return PermanentSourceError(message, source=request.source, code=code, hint=rule.hint)
+        exchange.tally.throttled += rule.action is Action.WAIT and hop.status != 503
+        asked = asked_of(hop.headers, self._clock.now())
+        return TransientSourceError(
+            message, source=request.source, code=code, hint=rule.hint, retry_after=asked, attempts=rule.attempts
+        )
+
+
+def _sentence(answered: str, said: str, rule: Rule) -> str:
+    text = f"{answered}{': ' + said if said else ''}".rstrip(".") + "."
+    return f"{text} That means: {rule.why}." if rule.telling else text
 
 
 def _given_up(error: TransientSourceError, step: GiveUp) -> TransientSourceError:
@@ -173,6 +193,7 @@ def _session(*, private: bool) -> aiohttp.ClientSession:
         trust_env=False,
         max_line_size=HEADER_BYTES,
         max_field_size=HEADER_BYTES,
+        max_headers=HEADERS,
     )
     # Else aiohttp repeats a request by itself, at once, when a connection breaks: past the rate budget, the back-off
     # and our count. There is no public switch.

@@ -24,10 +24,12 @@ class PrivateAddressError(OSError):
 
 
 def is_public(address: str) -> bool:
-    """False for loopback, private, link-local, shared, multicast, reserved and unspecified addresses, also where an
-    IPv6 address wraps one of them (mapped, 6to4, NAT64)."""
+    """False for loopback, private, link-local, site-local, shared, multicast, reserved and unspecified addresses, also
+    where an IPv6 address wraps one of them (mapped, 6to4, NAT64, either end of Teredo)."""
     ip = ipaddress.ip_address(address.partition("%")[0])
     if isinstance(ip, ipaddress.IPv6Address):
+        if ip.is_site_local or not all(is_public(str(end)) for end in ip.teredo or ()):
+            return False
         ip = _unwrapped(ip)
     return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)
 

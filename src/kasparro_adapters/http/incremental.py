@@ -112,7 +112,7 @@ class IncrementalOptions(Strict):
             return str(mark)
         if self.type == "int":
             return str(int(mark) - int(self.lookback))
-        return _SENDERS[self.send](self._before(datetime.fromisoformat(str(mark))))
+        return SENDERS[self.send](self._before(datetime.fromisoformat(str(mark))))
 
     def _before(self, moment: datetime) -> datetime:
         """The moment less the lookback; where that is before the calendar's first day, this day."""
@@ -146,9 +146,10 @@ def _epoch(moment: datetime, unit: str) -> str:
     return str((moment - _EPOCH) // timedelta(microseconds=1) // _EPOCH_US[unit])
 
 
-_SENDERS: dict[str, Callable[[datetime], str]] = {
+SENDERS: dict[str, Callable[[datetime], str]] = {
     "iso": rfc3339,
     "date": lambda moment: moment.date().isoformat(),
     "s": lambda moment: _epoch(moment, "s"),
     "ms": lambda moment: _epoch(moment, "ms"),
 }
+"""How an instant is sent: RFC 3339, a date, epoch seconds or milliseconds; rounded down."""

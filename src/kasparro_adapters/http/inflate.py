@@ -10,6 +10,7 @@ ACCEPTED = "gzip, deflate"
 """What requests offer in Accept-Encoding."""
 
 PIECE = 64 * 1024
+SIP = 4 * 1024
 _GZIP = 31
 _ZLIB = 15
 _RAW = -15
@@ -80,6 +81,13 @@ def _unpacked(stream: zlib._Decompress, data: bytes) -> Iterator[bytes]:
         data = stream.unconsumed_tail
         if stream.eof or (not data and len(piece) < PIECE):
             return
+
+
+def sips(data: bytes, inflater: Inflater) -> Iterator[bytes]:
+    """What came off the wire, in portions to be fed: of compressed data small ones, so that what unpacked and what was
+    taken for it can be compared all along."""
+    step = max(len(data), 1) if isinstance(inflater, Plain) else SIP
+    return (data[at : at + step] for at in range(0, len(data), step))
 
 
 def inflater(encoding: str) -> Inflater:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import re
+import sys
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
 from typing import Any, NoReturn
@@ -19,6 +22,10 @@ from kasparro_core.normalize.values import shown
 
 _BOM = b"\xef\xbb\xbf"
 _KEYS_SHOWN = 12
+
+_BYTE = re.compile(r"\(byte (\d+)\)$")
+_NOT_A_NUMBER = re.compile(rb"(?<![\w\"])[-+]?(?:NaN|Infinity|nan|inf|Inf|NAN|INF)(?![\w\"])")
+_LONGEST_WORD = len("-Infinity")
 
 _EXPONENT = 5_000
 """Beyond it a few bytes of JSON stand for a number that would fill the memory once it is written out."""
@@ -44,8 +51,8 @@ class JsonDecoder:
     """
 
     def decode(self, raw: RawPayload, /) -> Decoded:
-        """Error codes: `empty_body`, `html_for_json`, `not_utf8`, `not_json`, `json_depth`, `number_out_of_range`,
-        `records_not_found`, `records_not_array`."""
+        """Error codes: `empty_body`, `html_for_json`, `not_utf8`, `json_truncated`, `json_nan`, `json_depth`,
+        `not_json`, `number_out_of_range`, `records_not_found`, `records_not_array`."""
         return items_of(parse(raw.payload), raw.decode_facts.get("records"))
 
 
@@ -57,9 +64,18 @@ def parse(payload: bytes) -> Any:
     try:
         return _decoder.decode(body)
     except RecursionError as error:
-        raise PermanentSourceError("The JSON is nested too deeply to be read.", code="json_depth") from error
+        raise too_deep() from error
     except (UnicodeDecodeError, msgspec.ValidationError, msgspec.DecodeError, InvalidOperation) as error:
         _refuse(body, error)
+
+
+def too_deep() -> PermanentSourceError:
+    """The error for JSON that is nested beyond what the interpreter reads."""
+    return PermanentSourceError(
+        f"Expected JSON of at most about {sys.getrecursionlimit():,} levels (no setting changes that), found it nested "
+        "deeper.",
+        code="json_depth",
+    )
 
 
 def items_of(document: Any, path: str | None) -> Decoded:
@@ -103,22 +119,52 @@ def _refuse(body: bytes, error: Exception) -> NoReturn:
     if looks_like_html(body):
         said = shortened(html_title(body), 120)
         raise PermanentSourceError(f"Expected JSON, found a page of HTML ({said!r}).", code="html_for_json") from error
-    if not _is_utf8(body):
-        raise PermanentSourceError("Expected JSON in UTF-8, found other bytes.", code="not_utf8") from error
+    if (found := _other_charset(body)) is not None:
+        raise PermanentSourceError(f"Expected JSON in UTF-8, found {found}.", code="not_utf8") from error
     if isinstance(error, msgspec.ValidationError | InvalidOperation):
         message = "The JSON holds a number beyond every bound (more than 4,300 digits, or an absurd exponent)."
         raise PermanentSourceError(message, code="number_out_of_range") from error
+    code, message = _malformed(body, str(error))
+    raise PermanentSourceError(message, code=code) from error
+
+
+def _malformed(body: bytes, said: str) -> tuple[str, str]:
+    """Code and message for what the decoder stumbled over. Where it stopped stands in what it said."""
+    place = _BYTE.search(said)
+    at = int(place[1]) if place else len(body) if "truncated" in said and not _has_an_end(body) else 0
+    if (number := _NOT_A_NUMBER.search(body, max(0, at - _LONGEST_WORD), at + _LONGEST_WORD)) is not None:
+        word = number[0].decode()
+        return "json_nan", f"Expected JSON, which has finite numbers alone, found {word} at byte {number.start():,}."
+    if at >= len(body.rstrip()):
+        end = shortened(body[-120:].decode("utf-8", "replace"), 40)
+        return (
+            "json_truncated",
+            f"Expected JSON, found its first {len(body):,} bytes without an end (the last: {end!r}).",
+        )
     begin = shortened(body[:200].decode("utf-8", "replace"), 60)
-    message = f"Expected JSON: {shortened(str(error), 120)}. The body begins with {begin!r}."
-    raise PermanentSourceError(message, code="not_json") from error
+    return "not_json", f"Expected JSON: {shortened(said, 120)}. The body begins with {begin!r}."
 
 
-def _is_utf8(body: bytes) -> bool:
+def _has_an_end(body: bytes) -> bool:
+    """True for what is only half a surrogate pair short of JSON, which msgspec calls truncated as well."""
     try:
-        body.decode()
-    except UnicodeDecodeError:
+        json.loads(body)
+    except (ValueError, RecursionError):
         return False
     return True
+
+
+def _other_charset(body: bytes) -> str | None:
+    """What a body is where it is not UTF-8: RFC 8259 8.1 allows no other."""
+    if b"\0" in body[:2] or body.startswith((b"\xff\xfe", b"\xfe\xff")):
+        return "UTF-16 or UTF-32"
+    try:
+        body.decode()
+    except UnicodeDecodeError as error:
+        if error.reason == "unexpected end of data":  # cut off inside of a character
+            return None
+        return f"the byte 0x{body[error.start]:02x} at byte {error.start:,}, which no text in UTF-8 has there"
+    return None
 
 
 def _not_an_object(index: int, element: Any) -> Rejection:

@@ -40,7 +40,7 @@ def follow(config: HttpSourceConfig, base: str, link: str) -> str:
         raise PermanentSourceError(message, code="bad_next_page") from error
     if home.scheme == "https" and target.scheme == "http" and target.is_default_port() and target.host == home.host:
         target = target.with_scheme("https").with_port(home.explicit_port)
-    bare = without_params(target, config.secret_param_names)
+    bare = without_params(target, config.secret_param_names, config.secret_values)
     if same_origin(bare, home):
         return bare.raw_path_qs
     if not _has_secrets(config) and same_origin(bare, URL(base)):

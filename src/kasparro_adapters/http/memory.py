@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 import msgspec
@@ -22,8 +23,9 @@ _READING = 1
 
 
 def rules_hash(config: HttpSourceConfig) -> str:
-    """Identifies how a source is read: records path, paging, increments, kind and mapping."""
-    said = config.model_dump(mode="json", include={"records", "paginate", "incremental", "kind", "mapping"})
+    """Identifies how a source is read, and what is kept of it: records path, paging, increments, kind, mapping and
+    what happens to items of another shape."""
+    said = config.model_dump(mode="json", include={"records", "paginate", "incremental", "kind", "mapping", "drift"})
     return _digest([_READING, said])
 
 
@@ -52,21 +54,41 @@ def remembered_marks(validator: Validator) -> frozenset[str]:
     return frozenset({validator.body_hash} if validator.item_count and validator.body_hash else ())
 
 
-def validator_of(
-    key: str, response: FetchResponse, body_hash: str, rows: int, following: Place | None
-) -> Validator | None:
-    """What makes the next request for this page conditional; None when the upstream gave nothing to ask with."""
-    etag, last_modified = response.headers.get("etag"), response.headers.get("last-modified")
-    if not etag and not last_modified:
-        return None
+def validator_of(key: str, response: FetchResponse, body_hash: str, rows: int, following: Place | None) -> Validator:
+    """What makes the next request for this page conditional, and by what its body is recognized."""
+    headers = response.headers
     return Validator(
         request_hash=key,
-        etag=etag,
-        last_modified=last_modified,
+        etag=headers.get("etag"),
+        last_modified=headers.get("last-modified"),
         body_hash=body_hash,
         item_count=rows,
         next=None if following is None else json.dumps(dict(following), sort_keys=True),
+        cache_control=headers.get("cache-control"),
+        expires=headers.get("expires"),
     )
+
+
+def to_ask_with(known: Validator | None) -> Validator | None:
+    """The validator, if the upstream gave anything that makes a request conditional."""
+    return known if known is not None and (known.etag or known.last_modified) else None
+
+
+def confirmed(known: Validator, response: FetchResponse) -> Validator:
+    """A validator after a 304, whose headers go before the remembered ones (RFC 9111 4.3.4)."""
+    headers = response.headers
+    return replace(
+        known,
+        etag=headers.get("etag") or known.etag,
+        last_modified=headers.get("last-modified") or known.last_modified,
+        cache_control=headers.get("cache-control") or known.cache_control,
+        expires=headers.get("expires") or known.expires,
+    )
+
+
+def worth_saving(known: Validator, now: Validator) -> bool:
+    """False where the next request would be the same: an Expires that only moved on with the time costs no write."""
+    return replace(now, expires=known.expires) != known
 
 
 def remembered(validators: Mapping[str, Validator], key: str, pager: Pager) -> Validator | None:

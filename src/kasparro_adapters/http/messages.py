@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import html
 import re
+from collections.abc import Mapping
 from typing import Any
 
 import msgspec
+
+from kasparro_core.policy.answers import Answer
 
 LONGEST = 300
 """An upstream's message is shown up to this many characters."""
@@ -34,13 +37,21 @@ def answer_message(body: bytes) -> str:
     Knows `{"error": "text"}`, `{"status": {"error_message": ...}}`, both nested (`{"error": {"status": ...}}`), problem
     details and lists of errors.
     """
+    return answer_of(0, {}, body).says
+
+
+def answer_of(status: int, headers: Mapping[str, str], body: bytes) -> Answer:
+    """An error answer as the table of answers judges it."""
+    if not body.strip():
+        return Answer(status, headers)
     if looks_like_html(body):
-        return shortened(html_title(body))
+        return Answer(status, headers, "html", shortened(html_title(body)))
     try:
-        found = _search(msgspec.json.decode(body), depth=0)
+        document = msgspec.json.decode(body)
     except (ValueError, RecursionError):
-        return shortened(body[:4096].decode("utf-8", "replace"))
-    return shortened(found or "")
+        return Answer(status, headers, "text", shortened(body[:4096].decode("utf-8", "replace")))
+    says = shortened(_search(document, depth=0) or "")
+    return Answer(status, headers, "json", says, _number(document, depth=0), _echoes(document, status))
 
 
 def looks_like_html(body: bytes) -> bool:
@@ -72,3 +83,18 @@ def _search(value: Any, depth: int) -> str | None:
         found = (_search(value[key], depth + 1) for key in _KEYS if key in value)
         return next((text for text in found if text), None)
     return None
+
+
+def _number(value: Any, depth: int) -> int | None:
+    """The upstream's own error number, however deep CoinGecko nests it."""
+    if not isinstance(value, dict) or depth > 4:
+        return None
+    number = value.get("error_code")
+    if isinstance(number, int):
+        return number
+    return next((found for each in value.values() if (found := _number(each, depth + 1)) is not None), None)
+
+
+def _echoes(document: Any, status: int) -> bool:
+    """Whether the body repeats the status as a number, as an application's own error page does."""
+    return isinstance(document, dict) and document.get("status") == status

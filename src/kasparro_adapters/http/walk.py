@@ -3,8 +3,9 @@
     {"walk": {"at": {...}, "started_at": "...", "pages": 7, "asked": ..., "high": ..., "rules": "..."},
      "next": {"mark": ..., "of": "instant updated_at"}}
 
-In a list that moves, `walk` also says what page was read last, and when: {"behind": {...}, "read_at": "..."}.
-`walk` is there only inside a walk. `next` is what the last complete walk left behind.
+In a list that moves, `walk` also says what page was read last, and when: {"behind": {...}, "read_at": "..."}; and by
+{"full": true} that it was begun so. `walk` is there only inside a walk. `next` is what the last complete walk left
+behind.
 """
 
 from __future__ import annotations
@@ -26,7 +27,8 @@ class Walk:
     """A walk under way. `asked` is the mark it asks from, `high` the highest seen in it, `pages` how many it read.
 
     `rules` identifies the reading rules: a walk begun under other rules is begun anew. `behind` is the place of the
-    page that was read last, at `read_at`, where its rows may meanwhile have moved.
+    page that was read last, at `read_at`, where its rows may meanwhile have moved. `full`: whoever goes on with it asks
+    for every page as if nothing were remembered.
     """
 
     at: Place
@@ -37,10 +39,12 @@ class Walk:
     high: Mark | None = None
     behind: Place | None = None
     read_at: datetime | None = None
+    full: bool = False
 
     def resumed(self, now: datetime, calm: timedelta) -> Walk:
-        """The walk as it goes on at `now`: one page back where rows have had longer than `calm` to move."""
-        if self.behind is None or self.read_at is None or now - self.read_at <= calm:
+        """The walk as it goes on at `now`: one page back where rows have had longer than `calm` to move, or where a
+        clock that is behind cannot tell."""
+        if self.behind is None or self.read_at is None or abs(now - self.read_at) <= calm:
             return self
         return replace(self, at=self.behind)
 
@@ -52,6 +56,7 @@ class Walk:
         return {
             "at": dict(self.at),
             **behind,
+            **({"full": True} if self.full else {}),
             "started_at": rfc3339(self.started_at),
             "rules": self.rules,
             "pages": self.pages,
@@ -83,6 +88,7 @@ class _StoredWalk(Shape):
     high: Any
     behind: dict[str, Any] | None = None
     read_at: Instant | None = None
+    full: bool = False
 
 
 class _StoredNext(Shape):
@@ -108,8 +114,11 @@ class _Stored(_Sketch):
 class PositionReader:
     """Understands the cursors of one HTTP source."""
 
-    def __init__(self, source: str, pager: Pager, rules: str, incremental: IncrementalOptions | None) -> None:
+    def __init__(
+        self, source: str, pager: Pager, rules: str, incremental: IncrementalOptions | None, partition: str = ""
+    ) -> None:
         self._source = source
+        self._partition = partition
         self._pager = pager
         self._rules = rules
         self._incremental = incremental
@@ -122,14 +131,14 @@ class PositionReader:
         """
         if cursor is None:
             return Position()
-        sketch = understood(_Sketch, cursor, self._source, "")
+        sketch = understood(_Sketch, cursor, self._source, self._partition)
         try:
             position = self._with_mark(sketch.next)
             if sketch.walk is None or sketch.walk.rules != self._rules:
                 return position
-            return replace(position, walk=self._walk(understood(_Stored, cursor, self._source, "").walk))
+            return replace(position, walk=self._walk(understood(_Stored, cursor, self._source, self._partition).walk))
         except ValueError as error:
-            raise not_understood(self._source, "", cursor, str(error)) from error
+            raise not_understood(self._source, self._partition, cursor, str(error)) from error
 
     def _with_mark(self, stored: _StoredNext) -> Position:
         options = self._incremental
@@ -151,6 +160,7 @@ class PositionReader:
             high=self._mark("walk.high", stored.high),
             behind=None if stored.behind is None else self._place("walk.behind", stored.behind),
             read_at=stored.read_at,
+            full=stored.full,
         )
 
     def _place(self, member: str, place: Place) -> Place:

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
 from itertools import islice
 from operator import attrgetter
 from typing import TypeVar
 
 from kasparro_adapters.memory.tables import Transaction
+from kasparro_core.model.drift import SchemaVersion
 from kasparro_core.model.finding import Anomaly, DriftEvent, Entity, EntityLink, EntityQuery, FindingQuery
+from kasparro_core.normalize.canonical import canonical_json, parse_json
 
 F = TypeVar("F", DriftEvent, Anomaly)
 
@@ -40,6 +43,12 @@ class MemoryFindings:
     def __init__(self, transaction: Transaction) -> None:
         self._tx = transaction
 
+    async def add_drift(self, events: Sequence[DriftEvent], /) -> None:
+        """Keep changes of shape, each under the next drift_id."""
+        for event in events:
+            drift_id = self._tx.next("drift_events")
+            self._tx.drift_events.put(drift_id, replace(event, drift_id=drift_id))
+
     async def drift(self, query: FindingQuery, /) -> Sequence[DriftEvent]:
         """Changes of shape, newest first."""
         return _newest(self._tx.drift_events.rows(), "drift_id", query)
@@ -47,6 +56,23 @@ class MemoryFindings:
     async def anomalies(self, query: FindingQuery, /) -> Sequence[Anomaly]:
         """Runs that stand out, newest first."""
         return _newest(self._tx.anomalies.rows(), "anomaly_id", query)
+
+
+class MemorySchemas:
+    """The SchemaStore of a memory store."""
+
+    def __init__(self, transaction: Transaction) -> None:
+        self._tx = transaction
+
+    async def newest(self, source: str, /, *, limit: int = 50) -> Sequence[SchemaVersion]:
+        """Versions of a source, newest first."""
+        rows = [row for row in self._tx.schemas.rows() if row.source == source]
+        return sorted(rows, key=attrgetter("version"), reverse=True)[:limit]
+
+    async def save(self, version: SchemaVersion, /) -> None:
+        """Insert a version, or put it in the place of the one with its number."""
+        schema = parse_json(canonical_json(version.schema))  # as it comes back from a database
+        self._tx.schemas.put((version.source, version.version), replace(version, schema=schema))
 
 
 def _matches(row: Entity, query: EntityQuery) -> bool:

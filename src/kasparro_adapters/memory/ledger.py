@@ -15,6 +15,7 @@ from kasparro_core.errors import ConflictError
 from kasparro_core.model import (
     BatchRead,
     Counters,
+    Extent,
     LatestRuns,
     PackedPayload,
     RawPayload,
@@ -25,6 +26,7 @@ from kasparro_core.model import (
     Trigger,
     unpack,
 )
+from kasparro_core.model.run import OF_THE_PAST
 from kasparro_core.model.totals import amounts_of_run
 
 _source = attrgetter("source")
@@ -56,6 +58,12 @@ class MemoryRaw:
         raw = RawPayload(unpack(packed.codec, packed.packed), json.loads(packed.decode_facts))
         return StoredRaw(raw_id, row.source, row.partition, packed.content_hash, raw, packed.record_count)
 
+    async def find(self, source: str, partition: str, identity: str, /) -> StoredRaw | None:
+        """The payload of a partition with this identity, or None."""
+        content, _, facts = identity.partition(":")
+        raw_id = self._tx.payload_ids.get((source, partition, content, facts))
+        return None if raw_id is None else await self.get(raw_id)
+
 
 class MemoryRuns:
     """The RunLog of a memory store."""
@@ -83,6 +91,8 @@ class MemoryRuns:
         if known is None:
             read_id = self._tx.next("reads")
             known = ReadRow(replace(read, read_id=read_id, observed_at=read.observed_at.astimezone(UTC)), Counters())
+        elif read.refused and known.read.refused is not None:
+            known = known._replace(read=replace(known.read, refused=known.read.refused + read.refused))
         self._tx.reads.put(place, known._replace(counters=known.counters.plus(counters)))
 
     async def finish(
@@ -120,6 +130,13 @@ class MemoryRuns:
         )
         return list(islice(found, limit))
 
+    async def listing(self, source: str, partition: str, /) -> list[BatchRead]:
+        """The reads of a partition from the newest FIRST of a listing on."""
+        found = [row.read for row in self._tx.reads.rows() if row.read.partition == partition]
+        reads = sorted((read for read in found if self._source(read.run_id) == source), key=attrgetter("run_id", "seq"))
+        begin = max((at for at, read in enumerate(reads) if Extent.FIRST in read.extent), default=len(reads))
+        return reads[begin:]
+
     async def list(self, query: RunQuery, /) -> list[Run]:
         """Runs, newest first."""
         runs = [
@@ -133,7 +150,8 @@ class MemoryRuns:
 
     async def latest(self, source: str | None = None, /) -> Sequence[LatestRuns]:
         """The newest runs by source."""
-        runs = sorted((run for run in self._tx.runs.rows() if source in (None, run.source)), key=_source)
+        of_now = (run for run in self._tx.runs.rows() if run.trigger not in OF_THE_PAST)
+        runs = sorted((run for run in of_now if source in (None, run.source)), key=_source)
         return [LatestRuns.among(of_source) for _, of_source in groupby(runs, key=_source)]
 
     def _running(self, run_id: int) -> Run:

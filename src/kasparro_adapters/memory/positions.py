@@ -87,11 +87,15 @@ class MemoryValidators:
         new = {validator.request_hash: validator for validator in validators}
         self._tx.validators.put((source, partition), {**known, **new})
 
-    async def forget(self, source: str, partition: str, /) -> int:
-        """Remove all validators of a partition."""
+    async def forget(self, source: str, partition: str, requests: Sequence[str] | None = None, /) -> int:
+        """Remove those of these requests, or all of a partition."""
         known = self._tx.validators.get((source, partition)) or {}
-        self._tx.validators.delete((source, partition))
-        return len(known)
+        kept = {} if requests is None else {key: each for key, each in known.items() if key not in set(requests)}
+        if kept:
+            self._tx.validators.put((source, partition), kept)
+        else:
+            self._tx.validators.delete((source, partition))
+        return len(known) - len(kept)
 
 
 def _copy(checkpoint: Checkpoint) -> Checkpoint:

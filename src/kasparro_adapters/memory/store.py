@@ -7,10 +7,11 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
-from kasparro_adapters.memory.findings import MemoryEntities, MemoryFindings
+from kasparro_adapters.memory.findings import MemoryEntities, MemoryFindings, MemorySchemas
 from kasparro_adapters.memory.leases import MemoryLeases
 from kasparro_adapters.memory.ledger import MemoryRaw, MemoryRuns
 from kasparro_adapters.memory.positions import MemoryCheckpoints, MemoryPartitions, MemoryValidators
+from kasparro_adapters.memory.rates import MemoryRates
 from kasparro_adapters.memory.records import MemoryRecords
 from kasparro_adapters.memory.rejections import MemoryRejections
 from kasparro_adapters.memory.retention import MemoryRetention
@@ -42,7 +43,9 @@ class MemoryUnitOfWork:
         self.answers = MemoryAnswers(transaction)
         self.entities = MemoryEntities(transaction)
         self.findings = MemoryFindings(transaction)
+        self.schemas = MemorySchemas(transaction)
         self.retention = MemoryRetention(transaction)
+        self.rates = MemoryRates(transaction, now)
         self._tx = transaction
         self._committed = False
 

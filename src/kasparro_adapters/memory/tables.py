@@ -32,6 +32,8 @@ from kasparro_core.model import (
     Total,
     Validator,
 )
+from kasparro_core.model.budget import Budget
+from kasparro_core.model.drift import SchemaVersion
 from kasparro_core.model.finding import Anomaly, DriftEvent, Entity, EntityLink
 
 K = TypeVar("K")
@@ -105,6 +107,8 @@ class State:
     links: dict[tuple[str, str], EntityLink] = field(default_factory=dict)
     drift_events: dict[int, DriftEvent] = field(default_factory=dict)
     anomalies: dict[int, Anomaly] = field(default_factory=dict)
+    schemas: dict[tuple[str, int], SchemaVersion] = field(default_factory=dict)
+    rates: dict[str, tuple[Budget, float]] = field(default_factory=dict)
     sequences: dict[str, int] = field(default_factory=dict)
 
 
@@ -198,6 +202,8 @@ class Transaction:
         self.links = Draft(state.links, writable=writable)
         self.drift_events = Draft(state.drift_events, writable=writable)
         self.anomalies = Draft(state.anomalies, writable=writable)
+        self.schemas = Draft(state.schemas, writable=writable)
+        self.rates = Draft(state.rates, writable=writable)
         self.sequences = Draft(state.sequences, writable=writable)
 
     def last(self, sequence: str) -> int:

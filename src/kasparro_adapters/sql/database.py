@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from contextlib import AbstractAsyncContextManager
 from datetime import datetime
 from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
-from sqlalchemy import ColumnElement
+from sqlalchemy import ColumnElement, Executable
 from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
 from sqlalchemy.dialects.sqlite import Insert as SqliteInsert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -62,3 +63,17 @@ class Database(Hashable, Protocol):
     async def close(self) -> None:
         """Close all connections. Twice is fine."""
         ...
+
+
+def made_once(make: Callable[[Database], Executable]) -> Callable[[Database], Executable]:
+    """A statement that every commit runs is put together once for a database, which costs more than to send it, and is
+    kept for as long as the database is."""
+    made: WeakKeyDictionary[Database, Executable] = WeakKeyDictionary()
+
+    def statement(database: Database) -> Executable:
+        found = made.get(database)
+        if found is None:
+            found = made[database] = make(database)
+        return found
+
+    return statement

@@ -1,6 +1,6 @@
 """Driver errors become StorageErrors here and nowhere else.
 
-SQLite is judged by its primary result code, PostgreSQL by SQLSTATE, both by the tables in `faults`. No error of a
+SQLite is judged by its result code, PostgreSQL by SQLSTATE, both by the tables in `faults`. No error of a
 driver leaves untranslated: what the tables do not know is UNEXPECTED, chained to its cause. Errors of Python itself are
 bugs and pass as they are.
 """
@@ -20,6 +20,7 @@ from kasparro_adapters.sql.faults import (
     CROWDED,
     FILE_FAULTS,
     LOST,
+    POSTGRES_CONNECT_FAULTS,
     POSTGRES_FAULTS,
     PYTHON_FAULTS,
     SQLITE_FAULTS,
@@ -29,7 +30,7 @@ from kasparro_adapters.sql.faults import (
     UNREACHABLE,
     Fault,
 )
-from kasparro_core.errors import StorageError, UnstorableError
+from kasparro_core.errors import StorageError
 
 _CLOSED = ("connection is closed", "connection was closed")
 _COLUMN = re.compile(r", column (\w+)|constraint failed: \w+\.(\w+)|column \"(\w+)\"")
@@ -46,7 +47,7 @@ def fault_of(error: BaseException, *, connecting: bool = False, known: bool = Fa
     if unsent is not None:
         return unsent
     for cause in causes:
-        fault = _sqlite_fault(cause) or _postgres_fault(cause)
+        fault = _sqlite_fault(cause) or _postgres_fault(cause, connecting=connecting)
         if fault is not None:
             return AWAY if fault is UNREACHABLE and known else fault
         if isinstance(cause, OSError):  # TimeoutError is one
@@ -80,7 +81,7 @@ def translated_files(database: str) -> Iterator[None]:
 
 def _error(fault: Fault, database: str, error: Exception) -> StorageError:
     """Only where the fault's own sentence cannot say it all is the database quoted."""
-    if fault is UNEXPECTED or fault.kind is UnstorableError:
+    if fault.quotes:
         return fault.error(database, said=_said(error), column=_column(error))
     return fault.error(database)
 
@@ -99,14 +100,17 @@ def _sqlite_fault(error: BaseException) -> Fault | None:
     for words, fault in SQLITE_WORDS.items():
         if words in str(error):
             return fault
-    return SQLITE_FAULTS.get(getattr(error, "sqlite_errorcode", 0) & 0xFF)
+    code = getattr(error, "sqlite_errorcode", 0)
+    return SQLITE_FAULTS.get(code) or SQLITE_FAULTS.get(code & 0xFF)
 
 
-def _postgres_fault(error: BaseException) -> Fault | None:
+def _postgres_fault(error: BaseException, *, connecting: bool) -> Fault | None:
     state = getattr(error, "sqlstate", None)
     if not isinstance(state, str):
         return None
-    return POSTGRES_FAULTS.get(state) or POSTGRES_FAULTS.get(state[:2])
+    tables = (POSTGRES_CONNECT_FAULTS, POSTGRES_FAULTS) if connecting else (POSTGRES_FAULTS,)
+    found = (table.get(state) or table.get(state[:2]) for table in tables)
+    return next(filter(None, found), None)
 
 
 def _says_closed(error: BaseException) -> bool:

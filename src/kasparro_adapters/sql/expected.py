@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Index, MetaData, Text
 
+from kasparro_adapters.sql import rate_tables as _rate_tables  # noqa: F401 - its table joins the metadata
 from kasparro_adapters.sql import service_tables as _service_tables  # noqa: F401 - its tables join the metadata
 from kasparro_adapters.sql.table_base import metadata
 from kasparro_adapters.sql.tables import value_order

@@ -11,12 +11,14 @@ from kasparro_core.errors import PermanentStorageError, StorageError, TransientS
 
 @dataclass(frozen=True, slots=True)
 class Fault:
-    """What went wrong (completes "the database X ..."), what to do, and the kind of error that says so."""
+    """What went wrong (completes "the database X ..."), what to do, and the kind of error that says so. `quotes`: the
+    database's own words say the rest."""
 
     what: str
     hint: str
     kind: type[StorageError] = PermanentStorageError
     code: str | None = None
+    quotes: bool = False
 
     def error(self, database: str, *, said: str = "", column: str | None = None) -> StorageError:
         """The error to raise. `database` is a name without secrets, `said` the database's own words, `column` the one
@@ -33,7 +35,7 @@ def _passing(what: str, hint: str = "Nothing was written; try again.") -> Fault:
 
 
 def _of_data(code: str, what: str, hint: str) -> Fault:
-    return Fault(what, hint, UnstorableError, code)
+    return Fault(what, hint, UnstorableError, code, quotes=True)
 
 
 BUSY = _passing("is locked by another process", "Let it finish or stop it, then try again.")
@@ -59,14 +61,29 @@ MISSING = Fault("does not exist", "Create it, or correct its name in the databas
 FORBIDDEN = Fault("does not permit this to its user", "Grant the user the rights on the tables.")
 NO_TABLES = Fault("does not have the tables of this program", "Run `kasparro migrate`.")
 OTHER_TABLES = Fault("has other columns than this program expects", "Give the tables back the columns they had.")
+SETTINGS = Fault(
+    "refused the settings of a new connection", "Look for them in its configuration and its URL.", quotes=True
+)
+POOLER = Fault(
+    "refused a new connection, as a connection pooler does that does not know one of its settings",
+    "With PgBouncer, set ignore_startup_parameters = lock_timeout, idle_in_transaction_session_timeout, "
+    "default_transaction_read_only, enable_bitmapscan in its configuration.",
+    quotes=True,
+)
+LIMITED = Fault("came to a limit of its configuration", "Raise the limit that it names.", quotes=True)
 POOLED = Fault(
     "lost a prepared statement, as it happens behind a connection pooler",
     "Add statement_cache_size=0 and prepared_statement_cache_size=0 to the database URL.",
+)
+UNDONE = Fault(
+    "undid the whole transaction by a trigger of its own, so that the other rows could not be kept",
+    "Let the triggers of its tables use RAISE(ABORT), and not RAISE(ROLLBACK).",
 )
 UNEXPECTED = Fault(
     "answered with an error that this program does not know",
     "Nothing was written. Please report it.",
     code="storage_unexpected",
+    quotes=True,
 )
 
 UNSTORABLE = _of_data("text_unstorable", "cannot hold one of the texts", "It has a NUL character or half a character.")
@@ -94,13 +111,15 @@ SQLITE_FAULTS = {
     sqlite3.SQLITE_CONSTRAINT: FORBIDDEN_ROW,
     sqlite3.SQLITE_MISMATCH: UNFIT,
     sqlite3.SQLITE_NOTADB: NO_DATABASE,
+    sqlite3.SQLITE_IOERR_NOMEM: MEMORY,
 }
-"""By primary result code (the low byte of the extended one)."""
+"""By extended result code, or by the primary one (its low byte) where all of them mean the same."""
 
 SQLITE_WORDS = {
     "no such table": NO_TABLES,
     "no such column": OTHER_TABLES,
     "has no column named": OTHER_TABLES,
+    "no such savepoint": UNDONE,
 }
 """What SQLite says under its general code SQLITE_ERROR alone."""
 
@@ -136,6 +155,7 @@ POSTGRES_FAULTS = {
     "53": MEMORY,
     "53100": FULL,
     "53300": CROWDED,
+    "53400": LIMITED,
     "54000": TOO_LONG,
     "55P03": BUSY,
     "57014": CANCELED,
@@ -151,6 +171,9 @@ POSTGRES_FAULTS = {
     "XX002": CORRUPT,
 }
 """By SQLSTATE, or by its class (the first two characters) where the whole class means the same."""
+
+POSTGRES_CONNECT_FAULTS = {"08P01": POOLER, "22": SETTINGS}
+"""What means something else before the first statement."""
 
 PYTHON_FAULTS: dict[type[BaseException], Fault] = {UnicodeEncodeError: UNSTORABLE, OverflowError: OUT_OF_RANGE}
 """What a driver raises when it cannot even send a value."""

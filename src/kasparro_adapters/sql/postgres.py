@@ -73,7 +73,8 @@ class PostgresDatabase:
         with translated(self.shown, connecting=True):
             async with self._writer.begin() as connection:
                 await connection.execute(text("SELECT pg_advisory_xact_lock(:key)"), {"key": _SCHEMA_LOCK})
-                yield connection
+                with translated(self.shown):
+                    yield connection
 
     def exists(self) -> bool:
         """Connecting never makes a database here."""

@@ -147,5 +147,6 @@ schedule_slots = Table(
     Column("state", Name, nullable=False),
     Column("run_id", BigId),
     Column("folded", Integer, nullable=False),
+    Column("reason", Name),
     Index(None, "slot_at"),
 )

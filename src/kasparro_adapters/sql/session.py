@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator, Mapping, Sequence
 from contextlib import asynccontextmanager, contextmanager
 from typing import Any, TypeVar
 
@@ -56,6 +56,7 @@ class Session:
         self._connection = connection
         self._database = database
         self._over: str | None = None
+        self._at_once = self.dialect != "postgresql"
 
     @property
     def dialect(self) -> str:
@@ -110,6 +111,7 @@ class Session:
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:
         """What the body did is undone when the database refused a value of it; the transaction goes on."""
+        await self._refuse_at_once()
         with self.guarded():
             nested = await whole(self._connection.begin_nested())
         try:
@@ -121,6 +123,25 @@ class Session:
             raise
         with self.guarded():
             await whole(nested.commit())
+
+    async def attempt(self, work: Callable[[], Awaitable[None]]) -> UnstorableError | None:
+        """Do it within a savepoint; why it was refused and undone, if it was."""
+        try:
+            async with self.savepoint():
+                await work()
+        except UnstorableError as error:
+            return error
+        return None
+
+    async def _refuse_at_once(self) -> None:
+        """What PostgreSQL is told to check at the commit would be found there, too late to tell whose fault it was."""
+        if not self._at_once:
+            await self.driver_sql("SET CONSTRAINTS ALL IMMEDIATE")
+            self._at_once = True
+
+    def forgive(self) -> None:
+        """The statement that just failed has undone itself and nothing else: the transaction goes on."""
+        self._over = None
 
     async def close(self, error: BaseException | None = None) -> None:
         """Give the connection back, without what was not committed. What goes wrong on the way goes behind an `error`

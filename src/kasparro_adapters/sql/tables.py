@@ -132,6 +132,9 @@ run_batches = Table(
     Column("status", Integer),
     Column("observed_at", Instant, nullable=False),
     Column("counters", SearchableJson, nullable=False),
+    Column("refused", Integer),  # private: items refused and values noted; NULL: read before this was counted
+    Column("extent", Integer, nullable=False, server_default="0"),  # private, as the next: where in a listing it stands
+    Column("same_as", Name),
     UniqueConstraint("run_id", "partition", "seq"),
     Index(None, "raw_id", "read_id"),
     sqlite_autoincrement=True,
@@ -199,6 +202,11 @@ partitions = Table(
     Column("last_error", Words),
     Column("next_at", Instant),
     Column("url", Words),
+    Column("origin", Name),
+    Column("quiet", Text),
+    Column("gaps", Integer, nullable=False, server_default="0"),
+    Column("gap_at", Instant),
+    Column("listing", Text),  # private: the listing that the records were last compared with
 )
 
 rejections = Table(
@@ -219,6 +227,8 @@ rejections = Table(
     Column("state", Name, nullable=False),
     Column("times", Integer, nullable=False),
     Column("first_seen_at", Instant, nullable=False),
+    Column("last_seen_at", Instant),
+    Column("closed_at", Instant),
     Column("key", Words),  # private: the record key, by which a later load resolves it
     UniqueConstraint("source", "partition", "stage", "code", "path", "payload_hash"),
     Index(None, "source", "rejection_id"),
@@ -266,6 +276,9 @@ http_validators = Table(
     Column("body_hash", Name),
     Column("item_count", Integer, nullable=False),
     Column("next", Words),
+    Column("cache_control", Words),
+    Column("expires", Words),
+    Column("refused", Integer, nullable=False, server_default="0"),
 )
 leases = Table(
     "leases",

@@ -96,7 +96,7 @@ class SearchableJson(TypeDecorator[Any]):
 
     def process_result_value(self, value: Any, dialect: Dialect) -> Any:
         """PostgreSQL's driver has parsed it already."""
-        return parse_json(value) if dialect.name == "sqlite" else value
+        return parse_json(value) if dialect.name == "sqlite" and value is not None else value
 
 
 class Words(TypeDecorator[str]):

@@ -14,12 +14,14 @@ from kasparro_adapters.sql.repositories.findings import SqlFindings
 from kasparro_adapters.sql.repositories.keys import SqlKeys
 from kasparro_adapters.sql.repositories.leases import SqlLeases
 from kasparro_adapters.sql.repositories.partitions import SqlPartitions
+from kasparro_adapters.sql.repositories.rates import SqlRates
 from kasparro_adapters.sql.repositories.raw import SqlRaw
 from kasparro_adapters.sql.repositories.records import SqlRecords
 from kasparro_adapters.sql.repositories.rejections import SqlRejections
 from kasparro_adapters.sql.repositories.retention import SqlRetention
 from kasparro_adapters.sql.repositories.runs import SqlRuns
 from kasparro_adapters.sql.repositories.schedules import SqlSchedules
+from kasparro_adapters.sql.repositories.schemas import SqlSchemas
 from kasparro_adapters.sql.repositories.totals import SqlTotals
 from kasparro_adapters.sql.repositories.validators import SqlValidators
 from kasparro_adapters.sql.session import Session
@@ -45,7 +47,9 @@ class SqlUnitOfWork:
         self.answers = SqlAnswers(session, database)
         self.entities = SqlEntities(session, database)
         self.findings = SqlFindings(session, database)
+        self.schemas = SqlSchemas(session, database)
         self.retention = SqlRetention(session, database)
+        self.rates = SqlRates(session, database)
 
     @asynccontextmanager
     async def savepoint(self) -> AsyncIterator[None]:

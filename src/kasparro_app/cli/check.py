@@ -36,7 +36,7 @@ def check(context: typer.Context, sources: SourceNames = None, *, as_json: AsJso
 async def _check(settings: Settings, names: Sequence[str]) -> list[dict[str, Any]]:
     from kasparro_app.runtime import container_of, open_sources
 
-    container = container_of(settings)
+    container = container_of(settings, alone=True)
     async with open_sources(settings, container, names) as sources:
         looks = [_look(settings, sources, name, container.clock()) for name in names]
         return await asyncio.gather(*looks)

@@ -37,6 +37,10 @@ def export(  # noqa: PLR0913 - each option is a parameter
     updated_since: Annotated[str | None, typer.Option("--updated-since", help="Written then or later.")] = None,
     min_value: Annotated[str | None, typer.Option("--min-value", help="The value is at least this.")] = None,
     max_value: Annotated[str | None, typer.Option("--max-value", help="The value is at most this.")] = None,
+    gone: Annotated[
+        bool | None,
+        typer.Option("--gone/--present", help="Only what its source does not list any more; only the rest."),
+    ] = None,
     limit: Annotated[int | None, typer.Option("--limit", min=1, help="At most so many.")] = None,
 ) -> None:
     """Stream records to standard output, in ascending record_id, page by page.
@@ -51,11 +55,12 @@ def export(  # noqa: PLR0913 - each option is a parameter
         kind=kind,
         symbol=symbol,
         q=q,
-        start_date=_instant("--start-date", start_date),
-        end_date=_instant("--end-date", end_date, whole_day=True),
-        updated_since=_instant("--updated-since", updated_since),
+        start_date=instant_of("--start-date", start_date),
+        end_date=instant_of("--end-date", end_date, whole_day=True),
+        updated_since=instant_of("--updated-since", updated_since),
         min_value=_number("--min-value", min_value),
         max_value=_number("--max-value", max_value),
+        gone=gone,
     )
     run_async(_export(invocation(context).settings(), query, format, limit))
 
@@ -71,19 +76,21 @@ async def _export(settings: Settings, query: RecordQuery, format: str, limit: in
             print(line_of(stored))
 
 
-def _instant(option: str, text: str | None, *, whole_day: bool = False) -> datetime | None:
-    """A day or an RFC 3339 instant; without a zone it is UTC. As the end of a span a day counts to its last instant."""
+def instant_of(option: str, text: str | None, *, whole_day: bool = False) -> datetime | None:
+    """A day or an RFC 3339 instant; without a zone it is UTC. As the end of a span a day counts to its last instant.
+    Raises BadParameter."""
     if text is None:
         return None
     try:
         instant = datetime.fromisoformat(text)
-    except ValueError:
+        instant = instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    except (ValueError, OverflowError):
         raise typer.BadParameter(
             f"expected a day (2026-01-31) or an instant (2026-01-31T10:00:00Z), found {text!r}", param_hint=option
         ) from None
     if whole_day and _DATE.fullmatch(text):
         instant += _DAY - _TICK
-    return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
+    return instant
 
 
 def _number(option: str, text: str | None) -> Decimal | None:

@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 
 from kasparro_app.cli import (
+    backfill,
     check,
     compare,
     demo,
@@ -23,6 +24,7 @@ from kasparro_app.cli import (
     rejections,
     replay,
     run,
+    schema,
     serve,
     state,
     stats,
@@ -76,6 +78,7 @@ for _name, _verb in (
     ("compare", compare.compare),
     ("export", export.export),
     ("replay", replay.replay),
+    ("backfill", backfill.backfill),
     ("prune", prune.prune),
     ("migrate", migrate.migrate),
     ("doctor", doctor.doctor),
@@ -83,6 +86,7 @@ for _name, _verb in (
 ):
     app.command(_name)(_verb)
 app.add_typer(rejections.verbs, name="rejections")
+app.add_typer(schema.verbs, name="schema")
 app.add_typer(keys.verbs, name="keys")
 app.add_typer(state.verbs, name="state")
 

@@ -71,7 +71,7 @@ async def _opened(
     from kasparro_app.runtime import container_of, open_sources
 
     settings, chosen = _settings(start, target, kind)
-    container = container_of(settings)
+    container = container_of(settings, alone=True)
     if chosen == "json" and not is_address(target):
         file = JsonFile(source_name(target), Path(target), container.json_decoder(), container.clock())
         mapping = _item_mapping(file.name)
@@ -84,6 +84,7 @@ async def _opened(
 
 def _settings(start: Invocation, target: str, kind: str | None) -> tuple[Settings, str | None]:
     """Settings that hold the target as a source; the kind of a file or address, None for a configured source."""
+    from kasparro_app.config.folders import with_own_root
     from kasparro_app.preview_target import is_address, kind_of_address, kind_of_file, source_name, source_table
 
     if is_address(target):
@@ -94,7 +95,7 @@ def _settings(start: Invocation, target: str, kind: str | None) -> tuple[Setting
         settings = start.settings_to_read_with()
         known_source(settings, target)
         return settings, None
-    table = source_table(chosen, target)
+    table = dict(with_own_root(source_table(chosen, target), Path.cwd()))
     is_json_file = chosen == "json" and not is_address(target)
     return _made_up({} if is_json_file else {source_name(target): table}), chosen
 

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 from kasparro_app.cli.exits import say
 from kasparro_app.observers import SilentObserver
 from kasparro_core.errors import KasparroError
-from kasparro_core.model import Counters, Rejection, Run, RunStatus
+from kasparro_core.model import Counters, Event, Rejection, Run, RunStatus
 from kasparro_core.ports import Observer
 
 if TYPE_CHECKING:
@@ -60,6 +60,11 @@ class Narrator(SilentObserver):
             told = self._told[run.run_id] = self._told.get(run.run_id, 0) + 1
             if told <= _SHOWN_REJECTIONS:
                 self._tell(f"{run.source}: rejected: {_place(partition, rejection)}: {rejection.message}")
+
+    def noted(self, run: Run, event: Event, /) -> None:
+        """Something that a person should know."""
+        facts = ", ".join(f"{name} {value}" for name, value in event.data.items() if value not in (None, ""))
+        self._tell(f"{run.source}: {event.type}: {facts}")
 
     def partition_failed(self, run: Run, partition: str, error: KasparroError, /) -> None:
         """A part of the source could not be read."""

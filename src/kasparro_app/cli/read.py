@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 import typer
 
 from kasparro_app.cli.context import AsJson, invocation
-from kasparro_app.cli.exits import run_async
+from kasparro_app.cli.exits import run_async, say
 from kasparro_app.cli.output import print_views
 
 if TYPE_CHECKING:
@@ -55,14 +55,31 @@ def sources(context: typer.Context, *, as_json: AsJson = False) -> None:
 
     views = run_async(ask(settings, question))
     print_views(views, SOURCE_COLUMNS, as_json=as_json, nothing="No sources are configured.")
+    for remark in [] if as_json else [remark for view in views for remark in _remarks(view)]:
+        say(remark)
+
+
+def _remarks(view: dict[str, Any]) -> list[str]:
+    """What of a source needs a person, and does not fit into a table."""
+    name = view["source"]
+    gone = [each["partition"] or "it" for each in view["failed_partitions"] if each["state"] == "gone"]
+    return [
+        *(
+            f"{name}: {what} was taken down for good; timed runs leave it alone until a run by hand finds it"
+            for what in gone
+        ),
+        *(f"{name}: {each['partition'] or 'it'} has moved to {each['url']}" for each in view["moved_partitions"]),
+        *([f"{name}: {view['gaps']} times everything was new; items in between may be lost"] if view["gaps"] else []),
+    ]
 
 
 async def _source_view(work: UnitOfWork, settings: Settings, name: str) -> dict[str, Any]:
-    from kasparro_core.model import RecordQuery, RunQuery
+    from kasparro_core.model import RecordQuery
 
     config = settings.sources[name]
-    last = next(iter(await work.runs.list(RunQuery(source=name, limit=1))), None)
-    failed = [state for state in await work.partitions.list(name) if state.state == "failed"]
+    latest = next(iter(await work.runs.latest(name)), None)
+    last = latest.last if latest else None
+    states = await work.partitions.list(name)
     return {
         "source": name,
         "type": config.type,
@@ -74,7 +91,13 @@ async def _source_view(work: UnitOfWork, settings: Settings, name: str) -> dict[
         "last_status": str(last.status) if last else None,
         "last_run_at": last.started_at if last else None,
         "last_error": last.error if last else None,
-        "failed_partitions": [{"partition": state.partition, "error": state.last_error} for state in failed],
+        "failed_partitions": [
+            {"partition": state.partition, "state": state.state, "error": state.last_error}
+            for state in states
+            if state.state != "ok"
+        ],
+        "moved_partitions": [{"partition": state.partition, "url": state.url} for state in states if state.url],
+        "gaps": sum(state.gaps for state in states),
     }
 
 

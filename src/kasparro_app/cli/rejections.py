@@ -1,22 +1,37 @@
-"""`kasparro rejections list` and `show`."""
+"""`kasparro rejections list`, `show`, `retry`, `drop` and `export`."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+import sys
+from collections.abc import Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, TextIO
 
 import typer
 
-from kasparro_app.cli.context import AsJson, invocation
-from kasparro_app.cli.exits import FAILED, run_async, say
+from kasparro_app.cli.context import AsJson, invocation, known_source
+from kasparro_app.cli.exits import DEGRADED, FAILED, leave, run_async, say
 from kasparro_app.cli.output import print_pairs, print_views
-from kasparro_app.cli.read import Limit, OneSource, ask, one_of
+from kasparro_app.cli.read import Limit, OneSource, ask, one_of, opened_store
 
 if TYPE_CHECKING:
-    from kasparro_core.model import StoredRejection
+    from kasparro_app.settings import Settings
+    from kasparro_core.model import RejectionQuery, StoredRejection
     from kasparro_core.ports import UnitOfWork
+    from kasparro_core.services.rejections import Choice, Retried
 
 verbs = typer.Typer(help="What was refused, and why.", no_args_is_help=True, rich_markup_mode=None)
-COLUMNS = ("rejection_id", "source", "stage", "code", "path", "message", "times", "state", "first_seen_at")
+COLUMNS = ("rejection_id", "source", "stage", "code", "path", "message", "times", "state", "last_seen_at")
+_PAGE = 500
+RETRIED = ("source", "chosen", "resolved", "still_open", "without_payload", "inserted", "updated")
+
+State = Annotated[str, typer.Option("--state", help="open, resolved, dropped or all.")]
+OneStage = Annotated[str | None, typer.Option("--stage", help="decode, normalize, store, drift or field.")]
+OneCode = Annotated[str | None, typer.Option("--code", help="Only this code.")]
+Ids = Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="As `rejections list` shows them.")]
+All = Annotated[bool, typer.Option("--all", help="All that are open, of every source.")]
 
 
 @verbs.command("list")
@@ -24,20 +39,20 @@ def list_rejections(
     context: typer.Context,
     *,
     source: OneSource = None,
-    state: Annotated[str, typer.Option("--state", help="open, resolved, dropped or all.")] = "open",
-    stage: Annotated[str | None, typer.Option("--stage", help="decode, normalize, store or field.")] = None,
-    code: Annotated[str | None, typer.Option("--code", help="Only this code.")] = None,
+    state: State = "open",
+    stage: OneStage = None,
+    code: OneCode = None,
+    before: Annotated[
+        int | None, typer.Option("--before", metavar="ID", help="Only those listed behind this one: the next page.")
+    ] = None,
     limit: Limit = 50,
     as_json: AsJson = False,
 ) -> None:
     """Rejected items and noted values, newest first."""
     from kasparro_app.views import rejection_view
-    from kasparro_core.model import RejectionQuery, RejectionState, Stage
 
     settings = invocation(context).settings()
-    one_of("--state", state, [*RejectionState, "all"])
-    one_of("--stage", stage, list(Stage))
-    query = RejectionQuery(source, None if state == "all" else state, stage, code, limit=limit)
+    query = replace(_query(source, state, stage, code), before=before, limit=limit)
 
     async def question(work: UnitOfWork) -> list[StoredRejection]:
         return await work.rejections.list(query)
@@ -70,3 +85,149 @@ def show_rejection(
         print(json_object(view))
     else:
         print_pairs(view)
+
+
+@verbs.command("retry")
+def retry_rejections(
+    context: typer.Context,
+    ids: Ids = None,
+    *,
+    source: OneSource = None,
+    stage: OneStage = None,
+    code: OneCode = None,
+    every: All = False,
+    as_json: AsJson = False,
+) -> None:
+    """Normalize open rejections' items again, from the stored payloads, with the mapping as it is now.
+
+    Exit code 3: some of them are refused still.
+    """
+    settings = invocation(context).settings()
+    done = run_async(_retry(settings, _choice(ids, source, stage, code, every=every)))
+    print_views(
+        [_retried_view(name, each) for name, each in done.items()],
+        RETRIED,
+        as_json=as_json,
+        nothing="Nothing to retry.",
+    )
+    if any(each.without_payload for each in done.values()):
+        say('Of what has no stored payload (`raw = "none"`) nothing can be read again: it waits for its source.')
+    leave(DEGRADED if any(each.still_open for each in done.values()) else 0)
+
+
+@verbs.command("drop")
+def drop_rejections(
+    context: typer.Context,
+    ids: Ids = None,
+    *,
+    source: OneSource = None,
+    stage: OneStage = None,
+    code: OneCode = None,
+    every: All = False,
+    as_json: AsJson = False,
+) -> None:
+    """Give open rejections up. They stay dropped when they are seen again; nothing else changes."""
+    settings = invocation(context).settings()
+    dropped = run_async(_drop(settings, _choice(ids, source, stage, code, every=every)))
+    if as_json:
+        print(f'{{"dropped":{dropped}}}')
+    else:
+        print(f"Dropped {dropped:,} rejection" + ("." if dropped == 1 else "s."))
+
+
+@verbs.command("export")
+def export_rejections(
+    context: typer.Context,
+    *,
+    format: Annotated[str, typer.Option("--format", help="ndjson or csv.")] = "ndjson",
+    source: OneSource = None,
+    state: State = "open",
+    stage: OneStage = None,
+    code: OneCode = None,
+    output: Annotated[
+        Path | None, typer.Option("--output", "-o", metavar="FILE", help="Default: standard output.")
+    ] = None,
+) -> None:
+    """Stream all that match, newest first, page by page, with their payloads.
+
+    In CSV, a text that a spreadsheet would take for a formula is led by an apostrophe.
+    """
+    one_of("--format", format, ["ndjson", "csv"])
+    settings = invocation(context).settings()
+    query = _query(source, state, stage, code)
+    with nullcontext(sys.stdout) if output is None else output.open("w", encoding="utf-8", newline="") as stream:
+        written = run_async(_export(settings, query, format, stream))
+    if output is not None:
+        say(f"Wrote {written:,} rejections to {output}.")
+
+
+def _query(source: str | None, state: str, stage: str | None, code: str | None) -> RejectionQuery:
+    from kasparro_core.model import RejectionQuery, RejectionState, Stage
+
+    one_of("--state", state, [*RejectionState, "all"])
+    one_of("--stage", stage, list(Stage))
+    return RejectionQuery(source, None if state == "all" else state, stage, code)
+
+
+def _choice(
+    ids: Sequence[int] | None, source: str | None, stage: str | None, code: str | None, *, every: bool
+) -> Choice:
+    """Rejections by id or by filters. A usage error where both or neither are given: nothing is chosen by oversight."""
+    filtered = every or any((source, stage, code))
+    if bool(ids) == bool(filtered):
+        raise typer.BadParameter("expected ids, or --source, --stage, --code, or --all")
+    return ids or _query(source, "open", stage, code)
+
+
+async def _retry(settings: Settings, choice: Choice) -> dict[str, Retried]:
+    from kasparro_app.cli.progress import shown_progress
+    from kasparro_app.runtime import open_runtime
+    from kasparro_core.services.rejections import retry, select
+
+    async with opened_store(settings) as store:
+        chosen = await select(store, choice)
+    names = [known_source(settings, name) for name in chosen]
+    with shown_progress() as observer:
+        async with open_runtime(settings, names=names, observer=observer) as runtime:
+            return {
+                name: await retry(runtime.store, runtime.replayer, runtime.jobs[name], selection)
+                for name, selection in chosen.items()
+            }
+
+
+async def _drop(settings: Settings, choice: Choice) -> int:
+    from kasparro_app.runtime import container_of
+    from kasparro_core.services.rejections import drop
+
+    async with opened_store(settings) as store:
+        return await drop(store, container_of(settings).clock(), choice)
+
+
+async def _export(settings: Settings, query: RejectionQuery, format: str, stream: TextIO) -> int:
+    from kasparro_app.rejected import csv_header, csv_line, json_line
+    from kasparro_core.services.rejections import matching
+
+    line_of, written = (csv_line if format == "csv" else json_line), 0
+    async with opened_store(settings) as store:
+        if format == "csv":
+            stream.write(csv_header())
+        async for page in matching(store, replace(query, limit=_PAGE)):
+            stream.writelines(line_of(rejection) for rejection in page)
+            written += len(page)
+    return written
+
+
+def _retried_view(source: str, retried: Retried) -> dict[str, Any]:
+    from kasparro_app.views import run_view
+
+    run = None if retried.run is None else run_view(retried.run)
+    return {
+        "source": source,
+        "chosen": retried.chosen,
+        "resolved": retried.resolved,
+        "still_open": retried.still_open,
+        "without_payload": retried.without_payload,
+        "inserted": run["inserted"] if run else 0,
+        "updated": run["updated"] if run else 0,
+        "run": run,
+    }

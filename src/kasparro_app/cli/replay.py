@@ -19,6 +19,9 @@ def replay(
     context: typer.Context,
     source: Annotated[str, typer.Argument(help="The source whose stored payloads are normalized again.")],
     *,
+    rejections: Annotated[
+        bool, typer.Option("--rejections", help="Only payloads in which something was refused or noted.")
+    ] = False,
     dry_run: Annotated[
         bool, typer.Option("--dry-run", help="Write nothing: say what each payload would change by itself.")
     ] = False,
@@ -29,15 +32,17 @@ def replay(
 
     settings = invocation(context).settings()
     known_source(settings, source)
-    outcomes = [Outcome(source, run_async(_replay(settings, source, dry_run=dry_run)))]
+    outcomes = [Outcome(source, run_async(_replay(settings, source, refused=rejections, dry_run=dry_run)))]
     print_outcomes(outcomes, as_json=as_json)
     leave(exit_code(outcomes))
 
 
-async def _replay(settings: Settings, source: str, *, dry_run: bool) -> Run:
+async def _replay(settings: Settings, source: str, *, refused: bool, dry_run: bool) -> Run:
     from kasparro_app.cli.progress import shown_progress
     from kasparro_app.runtime import open_runtime
+    from kasparro_core.services.replay_scope import EVERYTHING, REFUSED
 
     with shown_progress() as observer:
         async with open_runtime(settings, names=[source], observer=observer) as runtime:
-            return await runtime.replayer.replay(runtime.jobs[source], dry_run=dry_run)
+            scope = REFUSED if refused else EVERYTHING
+            return await runtime.replayer.replay(runtime.jobs[source], scope=scope, dry_run=dry_run)

@@ -35,14 +35,17 @@ def show_state(
     context: typer.Context,
     source: Annotated[str | None, typer.Argument(metavar="[SOURCE]", help="Default: all.")] = None,
     *,
+    windows: Annotated[bool, typer.Option("--windows", help="Each window of a backfill in a line of its own.")] = False,
     as_json: AsJson = False,
 ) -> None:
     """The committed position of each partition."""
     from kasparro_app.views import checkpoint_view
+    from kasparro_app.windows_view import folded_views
 
     settings = invocation(context).settings()
     checkpoints = _stored(settings, source)
-    views = [checkpoint_view(checkpoint) for checkpoint in checkpoints]
+    each = windows or as_json
+    views = [checkpoint_view(checkpoint) for checkpoint in checkpoints] if each else folded_views(checkpoints)
     print_views(views, SHOWN, as_json=as_json, nothing="No positions yet.")
 
 
@@ -52,7 +55,7 @@ def reset_state(
     source: Annotated[str, typer.Argument(metavar="SOURCE", help="The source that is to be read from the start.")],
     *,
     partition: Annotated[
-        str | None, typer.Option("--partition", metavar="NAME", help="Only this file or feed of the source.")
+        str | None, typer.Option("--partition", metavar="NAME", help="Only this file, feed or window of the source.")
     ] = None,
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
     as_json: AsJson = False,
@@ -113,16 +116,7 @@ def export_state(
 @verbs.command("import")
 def import_state(
     context: typer.Context,
-    file: Annotated[
-        Path,
-        typer.Argument(
-            metavar="FILE",
-            help="What `state export` wrote; - for standard input.",
-            exists=True,
-            dir_okay=False,
-            allow_dash=True,
-        ),
-    ],
+    file: Annotated[str, typer.Argument(metavar="FILE", help="What `state export` wrote; - for standard input.")],
     *,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Change nothing: say what would be done.")] = False,
     force: Annotated[bool, typer.Option("--force", help="Replace positions that are there already.")] = False,
@@ -132,7 +126,7 @@ def import_state(
     from kasparro_core.services.state_document import read_document
 
     settings = invocation(context).settings()
-    document = read_document(sys.stdin.buffer.read() if str(file) == STREAM else file.read_bytes())
+    document = read_document(_given(file))
     done = run_async(_import(settings, document, force=force, dry_run=dry_run))
     views = [{name: getattr(each, name) for name in BROUGHT_IN[:-1]} | {"cursor": dict(each.cursor)} for each in done]
     print_views(views, BROUGHT_IN, as_json=as_json, nothing="The document holds no positions.")
@@ -140,6 +134,18 @@ def import_state(
         say(f"note: this database holds no records of {name}; what was read before does not come with its position")
     if dry_run:
         say("Nothing was changed (--dry-run).")
+
+
+def _given(file: str) -> bytes:
+    """The bytes of a file, or of standard input. Raises ConfigurationError."""
+    from kasparro_core.errors import ConfigurationError
+
+    if file == STREAM:
+        return sys.stdin.buffer.read()
+    try:
+        return Path(file).read_bytes()
+    except OSError as error:
+        raise ConfigurationError(f"{file} cannot be read: {error.strerror}") from error
 
 
 def _stored(settings: Settings, source: str | None) -> list[Checkpoint]:
@@ -198,5 +204,8 @@ def _counted(count: int, what: str) -> str:
 
 
 def _what_follows(source: str, partition: str | None) -> str:
+    from kasparro_app.windows_view import is_window
+
     what = "everything" if partition is None else f"{partition} as a whole"
-    return f"The next run of {source} reads {what} again; what is as it was is counted unchanged."
+    who = "backfill" if partition is not None and is_window(partition) else "run"
+    return f"The next {who} of {source} reads {what} again; what is as it was is counted unchanged."

@@ -19,11 +19,16 @@ from kasparro_app.config.tables import Tables
 
 PREFIX = "KASPARRO_"
 _FILE = "_FILE"
-_PATH_KEYS = frozenset({"path", "opml"})
+_ENVIRONMENT = f"{PREFIX}ENVIRONMENT"
+"""The one key that stands in no table, and so the one variable without `__`."""
+_PATH_KEYS = frozenset({"path", "opml", "root"})
 
 
 def apply_overrides(draft: Draft, environ: Mapping[str, str]) -> None:
-    """Set what the variables with `__` say. One that names nothing is a fault; other KASPARRO_* names are not ours."""
+    """Set what KASPARRO_ENVIRONMENT and the variables with `__` say. One of those that names nothing is a fault; other
+    KASPARRO_* names are not ours."""
+    if environ.get(_ENVIRONMENT):
+        draft.set(("environment",), environ[_ENVIRONMENT], _ENVIRONMENT)
     for variable in sorted(environ):
         if variable.startswith(PREFIX) and "__" in variable:
             _apply(draft, variable, environ[variable])

@@ -57,7 +57,7 @@ class ApiTable(Strict):
     @field_validator("rate_limit")
     @classmethod
     def _per_caller(cls, limit: LimitOptions | None) -> LimitOptions | None:
-        if limit is not None and (limit.key is not None or limit.burst is not None):
+        if limit is not None and limit.model_fields_set & {"key", "burst", "concurrent"}:
             raise ValueError("expected `requests` and `per` alone: each caller has a budget of its own, without bursts")
         return limit
 

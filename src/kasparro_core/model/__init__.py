@@ -1,9 +1,10 @@
 """Frozen values that the ports speak in."""
 
-from kasparro_core.model.batch import SLICE_ROWS, Batch, Cursor, Decoded, FetchFacts, Validator
-from kasparro_core.model.checkpoint import UNREADABLE_KEY, Checkpoint, Lease, PartitionState, cursor_of
+from kasparro_core.model.batch import SLICE_ROWS, Batch, Cursor, Decoded, FetchFacts, PartitionNews, Validator
+from kasparro_core.model.checkpoint import GONE, UNREADABLE_KEY, Checkpoint, Lease, PartitionState, cursor_of
 from kasparro_core.model.finding import Anomaly, DriftEvent, Entity, EntityLink, EntityQuery, FindingQuery
-from kasparro_core.model.raw import BatchRead, PackedPayload, RawPayload, StoredRaw, pack, unpack
+from kasparro_core.model.listing import NOTHING, Departed, Extent, Present
+from kasparro_core.model.raw import BatchRead, PackedPayload, RawPayload, StoredRaw, pack, payload_identity, unpack
 from kasparro_core.model.record import (
     EVERY_RECORD,
     NEWEST_FIRST,
@@ -41,6 +42,7 @@ from kasparro_core.model.service import (
     Pruned,
     ScheduleState,
     Scope,
+    SkipReason,
     Slot,
     SlotState,
     Total,
@@ -49,7 +51,9 @@ from kasparro_core.model.service import (
 __all__ = [
     "DURATION_BOUNDS",
     "EVERY_RECORD",
+    "GONE",
     "NEWEST_FIRST",
+    "NOTHING",
     "SLICE_ROWS",
     "UNREADABLE_KEY",
     "Amounts",
@@ -62,12 +66,14 @@ __all__ = [
     "Counters",
     "Cursor",
     "Decoded",
+    "Departed",
     "DriftEvent",
     "Entity",
     "EntityLink",
     "EntityQuery",
     "Event",
     "EventType",
+    "Extent",
     "FetchFacts",
     "FindingQuery",
     "GivenAnswer",
@@ -77,9 +83,11 @@ __all__ = [
     "Observation",
     "Order",
     "PackedPayload",
+    "PartitionNews",
     "PartitionState",
     "Place",
     "PreparedRecord",
+    "Present",
     "Prunable",
     "Pruned",
     "RawPayload",
@@ -95,6 +103,7 @@ __all__ = [
     "RunStatus",
     "ScheduleState",
     "Scope",
+    "SkipReason",
     "Slot",
     "SlotState",
     "SortField",
@@ -108,6 +117,7 @@ __all__ = [
     "Validator",
     "cursor_of",
     "pack",
+    "payload_identity",
     "rejection_json",
     "unpack",
 ]

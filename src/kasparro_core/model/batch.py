@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
+from kasparro_core.model.listing import Extent
 from kasparro_core.model.raw import RawPayload
 from kasparro_core.model.record import RawRecord
 from kasparro_core.model.rejection import Rejection
@@ -45,10 +46,13 @@ class FetchFacts:
 
 @dataclass(frozen=True, slots=True)
 class Validator:
-    """What makes the next request for the same thing conditional; written with its page's data.
+    """What makes the next request for the same thing conditional, or its answer be recognized; written with its page's
+    data.
 
     `request_hash` identifies request and reading rules (not host and port); `item_count` and `next` let a paginator
-    go on after a 304 without the body.
+    go on after a 304 without the body. `body_hash` (SHA-256, hexadecimal) recognizes a body where the upstream knows no
+    conditional requests. `cache_control` and `expires` are the headers as they came (RFC 9111 5.2, 5.3). `refused` is
+    how many of the items were; a body that is known is looked at again where any was.
     """
 
     request_hash: str
@@ -57,14 +61,34 @@ class Validator:
     body_hash: str | None = None
     item_count: int = 0
     next: str | None = None
+    cache_control: str | None = None
+    expires: str | None = None
+    refused: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class PartitionNews:
+    """What a read learned about its origin beside the items. The fields are those of `PartitionState`.
+
+    `gap`: how many items the document holds, where none of them was in the one that was read before (0: no gap).
+    """
+
+    next_at: datetime | None = None
+    url: str | None = None
+    quiet: str | None = None
+    gap: int = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
     """One read: payload, items, and the cursor that holds once they are committed.
 
-    `raw` is None when nothing was received (304, unchanged file, end of a walk). `items` and `rejections` are exactly
-    what the Decoder named in `raw.decode_facts` yields for `raw.payload`.
+    `raw` is None when nothing new was received (304, a known body, unchanged file, end of a walk). `outdated` names the
+    request_hashes of validators that nobody will ask with again. `items` and `rejections` are exactly
+    what the Decoder named in `raw.decode_facts` yields for `raw.payload`. `extent` is where it stands in a listing of
+    everything that the source has; there, a batch without payload says what it is the `same_as`: the
+    `payload_identity` of a stored payload, or NOTHING (None: not known). `known` is how many items came again in bytes
+    that are known: they are not in `items`, and count as fetched and unchanged.
     """
 
     cursor: Cursor
@@ -73,3 +97,8 @@ class Batch:
     items: Sequence[RawRecord] = ()
     rejections: Sequence[Rejection] = ()
     validators: Sequence[Validator] = field(default=())
+    outdated: Sequence[str] = ()
+    news: PartitionNews | None = None
+    extent: Extent = Extent.PART
+    same_as: str | None = None
+    known: int = 0

@@ -43,9 +43,21 @@ def _finite(text: str) -> float:
     return number
 
 
+GONE = "gone"
+"""The state of a partition whose origin was taken down for good."""
+
+
 @dataclass(frozen=True, slots=True)
 class PartitionState:
-    """How a partition did last: `state` is "ok" or "failed"; `url` where a feed has moved to."""
+    """How a partition did last, and what its origin asks for.
+
+    `state` is "ok", "failed", or "gone": timed runs leave it alone until a run by hand finds it again. `next_at`: timed
+    runs leave it alone before that instant; `quiet`: in those hours and days (see `Quiet` in `kasparro_core.policy`).
+    `url`: the address that a feed has moved to. `origin` is a fingerprint of the configured address; where that is
+    another one now, "gone", `next_at`, `quiet` and `url` mean nothing any more. `gaps` counts how often everything in
+    the document was new, so that what came in between may be lost; `gap_at` is when that was seen last. `listing` is
+    what the records were last compared with (see `kasparro_core.services.gone`).
+    """
 
     source: str
     partition: str
@@ -53,6 +65,11 @@ class PartitionState:
     last_error: str | None = None
     next_at: datetime | None = None
     url: str | None = None
+    origin: str | None = None
+    quiet: str | None = None
+    gaps: int = 0
+    gap_at: datetime | None = None
+    listing: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

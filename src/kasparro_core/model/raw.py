@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
+from kasparro_core.model.listing import Extent
+
 CODEC_ZLIB = "zlib"
 _LEVEL = 1  # level 1 costs 4 µs a record and already saves five sixths of market JSON
 
@@ -37,6 +39,11 @@ class PackedPayload:
     facts_hash: str
     record_count: int
 
+    @property
+    def identity(self) -> str:
+        """What tells it from every other payload of its partition; see `payload_identity`."""
+        return f"{self.content_hash}:{self.facts_hash}"
+
 
 @dataclass(frozen=True, slots=True)
 class StoredRaw:
@@ -53,7 +60,9 @@ class StoredRaw:
 @dataclass(frozen=True, slots=True)
 class BatchRead:
     """One row of `run_batches`: a read of a run, in order. `raw_id` is None for a read without a body (304);
-    `read_id` is the store's own, growing in commit order (0 until it is stored)."""
+    `read_id` is the store's own, growing in commit order (0 until it is stored). `refused` counts the items that were
+    refused and the values that were noted (None: read by a version that did not count them). `extent` and `same_as` are
+    those of its batch."""
 
     run_id: int
     partition: str
@@ -63,19 +72,35 @@ class BatchRead:
     status: int | None
     observed_at: datetime
     read_id: int = 0
+    refused: int | None = 0
+    extent: Extent = Extent.PART
+    same_as: str | None = None
 
 
 def pack(raw: RawPayload, record_count: int) -> PackedPayload:
     """Hash and compress a payload. Pure and CPU-bound: call it in a worker thread."""
-    facts = json.dumps(dict(raw.decode_facts), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+    facts = _written(raw.decode_facts)
     return PackedPayload(
         content_hash=hashlib.sha256(raw.payload).hexdigest(),
         codec=CODEC_ZLIB,
         packed=zlib.compress(raw.payload, _LEVEL),
         decode_facts=facts,
-        facts_hash=hashlib.blake2b(facts.encode(), digest_size=16).hexdigest(),
+        facts_hash=_facts_hash(facts),
         record_count=record_count,
     )
+
+
+def payload_identity(content_hash: str, decode_facts: Mapping[str, Any]) -> str:
+    """What a payload is known by among those of its partition: its bytes (their SHA-256), and how they are read."""
+    return f"{content_hash}:{_facts_hash(_written(decode_facts))}"
+
+
+def _written(decode_facts: Mapping[str, Any]) -> str:
+    return json.dumps(dict(decode_facts), sort_keys=True, separators=(",", ":"), ensure_ascii=False)
+
+
+def _facts_hash(written: str) -> str:
+    return hashlib.blake2b(written.encode(), digest_size=16).hexdigest()
 
 
 def unpack(codec: str, packed: bytes) -> bytes:

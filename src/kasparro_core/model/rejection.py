@@ -11,11 +11,13 @@ from typing import Any
 
 
 class Stage(StrEnum):
-    """Where an item failed. `field` marks a note: the item was kept, one value of it became null."""
+    """Where an item failed. `drift`: its shape is none that was accepted. `field` marks a note: the item was kept, one
+    value of it became null."""
 
     DECODE = "decode"
     NORMALIZE = "normalize"
     STORE = "store"
+    DRIFT = "drift"
     FIELD = "field"
 
 
@@ -70,7 +72,8 @@ def stored_key(key: str | None) -> str | None:
 
 @dataclass(frozen=True, slots=True)
 class StoredRejection:
-    """A rejection as the store holds it."""
+    """A rejection as the store holds it. `last_seen_at` is the instant of the newest observation that had it,
+    `closed_at` that of the load or the decision which closed it last."""
 
     rejection_id: int
     source: str
@@ -86,6 +89,8 @@ class StoredRejection:
     state: str
     times: int
     first_seen_at: datetime
+    last_seen_at: datetime
+    closed_at: datetime | None
     key: str | None
 
 

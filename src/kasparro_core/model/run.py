@@ -36,6 +36,10 @@ class Trigger(StrEnum):
     RECOVERY = "recovery"
 
 
+OF_THE_PAST = frozenset({Trigger.REPLAY, Trigger.BACKFILL})
+"""Runs that do not ask a source how things are now: they say nothing about how fresh its data is."""
+
+
 class Counters(NamedTuple):
     """What a run did. Always: fetched = inserted + updated + unchanged + rejected."""
 
@@ -53,6 +57,11 @@ class Counters(NamedTuple):
     def plus(self, other: Counters) -> Counters:
         """The sums, field by field."""
         return Counters(*(a + b for a, b in zip(self, other, strict=True)))
+
+    @property
+    def add_up(self) -> bool:
+        """True when every item that came in is accounted for, and none twice."""
+        return self.fetched == self.inserted + self.updated + self.unchanged + self.rejected
 
     @property
     def changed_nothing(self) -> bool:
@@ -88,7 +97,8 @@ class RunQuery:
 
 @dataclass(frozen=True, slots=True)
 class LatestRuns:
-    """The newest runs of one source. Success: succeeded, unchanged or degraded; failure: failed or interrupted."""
+    """The newest runs of one source, but for those OF_THE_PAST. Success: succeeded, unchanged or degraded; failure:
+    failed or interrupted."""
 
     source: str
     last: Run

@@ -26,13 +26,15 @@ class Metric(StrEnum):
     BYTES = "bytes"
     """Bytes fetched; label ""."""
     THROTTLED = "throttled"
-    """Waits for a rate budget or a 429; label ""."""
+    """Answers that said "too many requests"; label ""."""
     RETRIES = "retries"
     """By reason: "429", "5xx", "timeout", "connection" ..."""
     REJECTIONS = "rejections"
     """By code; refused items and noted values, each time they are seen."""
     DRIFT = "drift"
     """By change: added, removed, retyped, renamed, nullability."""
+    GAPS = "gaps"
+    """Feeds in which everything was new, so that items in between may be lost; label ""."""
 
 
 DURATION_BOUNDS = (0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 300.0, 900.0, 3600.0)
@@ -60,6 +62,11 @@ class EventType(StrEnum):
     RUN_FINISHED = "run.finished"
     DRIFT = "drift"
     ANOMALY = "anomaly"
+    FEED_GAP = "feed.gap"
+    FEED_GONE = "feed.gone"
+    FEED_MOVED = "feed.moved"
+    RECORDS_GONE = "records.gone"
+    GONE_REFUSED = "gone.refused"
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,24 +120,34 @@ class ScheduleState:
 
 
 class SlotState(StrEnum):
-    """What became of a slot: `ran` (by `run_id`), `skipped` (its predecessor `run_id` still ran), `missed` (nobody was
-    there at its time; a later slot ran in its place)."""
+    """What became of a slot: `ran` (by `run_id`), `skipped` (see `SkipReason`), `missed` (nobody was there at its time;
+    a later slot ran in its place)."""
 
     RAN = "ran"
     SKIPPED = "skipped"
     MISSED = "missed"
 
 
+class SkipReason(StrEnum):
+    """Why a slot was skipped: its predecessor `run_id` still ran, the source is gone (410) until a run by hand finds it
+    again, or it asks not to be asked yet."""
+
+    RUNNING = "running"
+    GONE = "gone"
+    NOT_DUE = "not_due"
+
+
 @dataclass(frozen=True, slots=True)
 class Slot:
     """One slot of a schedule; there is exactly one row of each. `folded`: how many still older missed slots this row
-    stands for."""
+    stands for. `reason`: a SkipReason, of a slot that was skipped."""
 
     source: str
     slot_at: datetime
     state: SlotState
     run_id: int | None = None
     folded: int = 0
+    reason: str | None = None
 
 
 @dataclass(frozen=True, slots=True)

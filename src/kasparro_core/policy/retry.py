@@ -1,18 +1,20 @@
 """When to try a request again, and when to stop.
 
-Three questions, each a pure function: does this answer (`judge_status`) or fault (`judge_fault`) pass by itself; how
-long does the upstream ask to wait (`parse_retry_after`); and how long shall this attempt wait (`next_delay`).
+Three questions, each a pure function: does a fault pass by itself (`judge_fault`; for answers see `answers`); how long
+does the upstream ask to wait (`parse_retry_after`); and how long shall this attempt wait (`next_delay`).
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from enum import StrEnum
 
-from kasparro_core.ports.fetch import RetryRules
+from kasparro_core.policy.answers import Action
+from kasparro_core.ports.fetch import Effort, RetryRules
 
 BACKOFF_BASE = 0.5
 """Ceiling of the first wait in seconds; it doubles with each attempt up to `wait_max`."""
@@ -35,19 +37,29 @@ class Fault(StrEnum):
     REDIRECT_LOOP = "redirect_loop"
     TOO_MANY_REDIRECTS = "too_many_redirects"
     TOO_LARGE = "too_large"
+    COMPRESSION_RATIO = "compression_ratio"
+    HEADERS_TOO_LARGE = "headers_too_large"
     CONTENT_ENCODING = "content_encoding"
 
 
-PASSING = frozenset({Fault.TIMEOUT, Fault.CONNECTION, Fault.DNS, Fault.INCOMPLETE_BODY})
-"""Faults of the network, which may be gone a moment later. All others stay until a person changes something."""
-
-
-@dataclass(frozen=True, slots=True)
-class Verdict:
-    """Whether trying again may help; `reason` is the error code ("http_503", "timeout")."""
-
-    retry: bool
-    reason: str
+FAULTS: Mapping[Fault, tuple[Action, str]] = {
+    Fault.TIMEOUT: (Action.RETRY, "it may be slow for a moment"),
+    Fault.CONNECTION: (Action.RETRY, "it may be restarting, or the network in between"),
+    Fault.DNS: (Action.RETRY, "name servers fail for moments"),
+    Fault.INCOMPLETE_BODY: (Action.RETRY, "the connection broke, and the rest is missing"),
+    Fault.PRIVATE_ADDRESS: (Action.FAIL, "the source may not reach this network"),
+    Fault.TLS_CERTIFICATE: (Action.FAIL, "nobody knows who answers there"),
+    Fault.BAD_URL: (Action.FAIL, "there is nothing to ask at this address"),
+    Fault.BAD_ANSWER: (Action.REJECT, "what answers there does not speak HTTP"),
+    Fault.BAD_REDIRECT: (Action.REJECT, "it leads nowhere"),
+    Fault.REDIRECT_LOOP: (Action.REJECT, "it leads in a circle"),
+    Fault.TOO_MANY_REDIRECTS: (Action.REJECT, "it leads on and on"),
+    Fault.TOO_LARGE: (Action.REJECT, "it would be as large again"),
+    Fault.COMPRESSION_RATIO: (Action.REJECT, "it would unpack to as much again"),
+    Fault.HEADERS_TOO_LARGE: (Action.REJECT, "they would be as large again"),
+    Fault.CONTENT_ENCODING: (Action.REJECT, "it would be packed the same way again"),
+}
+"""What is done about each fault, and why."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,14 +76,9 @@ class GiveUp:
     why: str
 
 
-def judge_status(status: int) -> Verdict:
-    """429 and every 5xx may pass; any other status is the upstream's answer and asking again would not change it."""
-    return Verdict(retry=status == 429 or 500 <= status <= 599, reason=f"http_{status}")
-
-
-def judge_fault(fault: Fault) -> Verdict:
+def judge_fault(fault: Fault) -> Action:
     """Faults of the network may pass; refusals and unusable answers do not."""
-    return Verdict(retry=fault in PASSING, reason=str(fault))
+    return FAULTS[fault][0]
 
 
 def parse_retry_after(value: str | None, now: datetime) -> float | None:
@@ -91,19 +98,27 @@ def parse_retry_after(value: str | None, now: datetime) -> float | None:
     return max(0.0, (at - now).total_seconds())
 
 
-def next_delay(attempt: int, rules: RetryRules, *, spent: float, asked: float | None, draw: float) -> Wait | GiveUp:
+def next_delay(
+    attempt: int, rules: RetryRules, effort: Effort, *, spent: float, asked: float | None, draw: float
+) -> Wait | GiveUp:
     """What to do after attempt number `attempt` (from 1) failed with something that may pass.
 
-    `spent` is the time used so far in seconds, `asked` the upstream's Retry-After, `draw` a random number from [0, 1).
-    The wait is full jitter (`draw` times the ceiling), never shorter than `asked`, and never past the deadline: where
-    `asked` does not fit into what is left of it, waiting would be in vain and it gives up at once.
+    `effort` is what the run has spent so far, `spent` the time that this request has used in seconds, `asked` the
+    upstream's Retry-After, `draw` a random number from [0, 1). The wait is full jitter (`draw` times the ceiling),
+    never shorter than `asked`, and never past the deadline or what the run may wait: where `asked` does not fit into
+    what is left, waiting would be in vain and it gives up at once.
     """
     if attempt >= rules.attempts:
         return GiveUp(f"after {attempt} attempt{'s' if attempt != 1 else ''}")
-    left = rules.deadline - spent
+    if effort.retries >= rules.run_retries:
+        return GiveUp(f"at once: the {rules.run_retries} retries of its run (`retry.run_retries`) are used up")
+    left, whose = min(
+        (rules.deadline - spent, f"of the retry deadline of {rules.deadline:g} s"),
+        (rules.run_wait - effort.waited, f"of what its run may wait in all (`retry.run_wait`, {rules.run_wait:g} s)"),
+    )
     if left <= 0:
-        return GiveUp(f"after {attempt} attempts: the retry deadline of {rules.deadline:g} s is used up")
+        return GiveUp(f"after {attempt} attempt{'s' if attempt != 1 else ''}: nothing is left {whose}")
     if asked is not None and asked > left:
-        return GiveUp(f"at once: it asks to wait {asked:.0f} s, but {left:.0f} s are left of the retry deadline")
+        return GiveUp(f"at once: it asks to wait {asked:.0f} s, but {left:.0f} s are left {whose}")
     ceiling = min(rules.wait_max, BACKOFF_BASE * 2.0 ** min(attempt - 1, 64))
     return Wait(max(min(draw * ceiling, left), asked or 0.0))

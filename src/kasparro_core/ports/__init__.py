@@ -1,7 +1,8 @@
 """What the core needs from the outside, as Protocols: their docstrings are the contract, and nobody subclasses them."""
 
+from kasparro_core.ports.budgets import Budgets, Change, RateStore
 from kasparro_core.ports.clock import Clock
-from kasparro_core.ports.fetch import Fetcher, FetchRequest, FetchResponse, RateRules, RetryRules
+from kasparro_core.ports.fetch import Effort, Fetcher, FetchRequest, FetchResponse, RateRules, RetryRules
 from kasparro_core.ports.observer import Observer
 from kasparro_core.ports.ownership import Liveness, ProcessHandle
 from kasparro_core.ports.service import (
@@ -12,9 +13,10 @@ from kasparro_core.ports.service import (
     KeyStore,
     Retention,
     ScheduleStore,
+    SchemaStore,
     TotalsStore,
 )
-from kasparro_core.ports.source import Decoder, Positioned, ReadContext, Source
+from kasparro_core.ports.source import Decoder, Originated, Positioned, ReadContext, Source
 from kasparro_core.ports.storage import (
     CheckpointStore,
     LeaseStore,
@@ -29,9 +31,12 @@ from kasparro_core.ports.unit import Store, UnitOfWork
 
 __all__ = [
     "AnswerStore",
+    "Budgets",
+    "Change",
     "CheckpointStore",
     "Clock",
     "Decoder",
+    "Effort",
     "EntityStore",
     "EventLog",
     "FetchRequest",
@@ -42,10 +47,12 @@ __all__ = [
     "LeaseStore",
     "Liveness",
     "Observer",
+    "Originated",
     "PartitionStore",
     "Positioned",
     "ProcessHandle",
     "RateRules",
+    "RateStore",
     "RawStore",
     "ReadContext",
     "RecordRepository",
@@ -54,6 +61,7 @@ __all__ = [
     "RetryRules",
     "RunLog",
     "ScheduleStore",
+    "SchemaStore",
     "Source",
     "Store",
     "TotalsStore",

@@ -7,6 +7,7 @@ from typing import Protocol
 from kasparro_core.errors import KasparroError
 from kasparro_core.model.rejection import Rejection
 from kasparro_core.model.run import Counters, Run
+from kasparro_core.model.service import Event
 
 
 class Observer(Protocol):
@@ -30,6 +31,11 @@ class Observer(Protocol):
 
     def rejected(self, run: Run, partition: str, rejections: tuple[Rejection, ...], /) -> None:
         """Items were refused (or values noted) in a committed batch."""
+        ...
+
+    def noted(self, run: Run, event: Event, /) -> None:
+        """Something is committed that a person should know: a feed was taken down or has moved, or left a gap; records
+        are gone at the source, or are not listed any more and were not believed to be gone."""
         ...
 
     def partition_failed(self, run: Run, partition: str, error: KasparroError, /) -> None:

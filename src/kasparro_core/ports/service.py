@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from datetime import datetime
 from typing import Protocol
 
+from kasparro_core.model.drift import SchemaVersion
 from kasparro_core.model.finding import Anomaly, DriftEvent, Entity, EntityLink, EntityQuery, FindingQuery
 from kasparro_core.model.service import (
     Amounts,
@@ -143,12 +144,28 @@ class EntityStore(Protocol):
 class FindingStore(Protocol):
     """What needs a person."""
 
+    async def add_drift(self, events: Sequence[DriftEvent], /) -> None:
+        """Keep changes of shape, each under the next drift_id (the given one does not count)."""
+        ...
+
     async def drift(self, query: FindingQuery, /) -> Sequence[DriftEvent]:
         """Changes of shape, newest first."""
         ...
 
     async def anomalies(self, query: FindingQuery, /) -> Sequence[Anomaly]:
         """Runs that stand out, newest first."""
+        ...
+
+
+class SchemaStore(Protocol):
+    """The remembered shapes of sources, version by version."""
+
+    async def newest(self, source: str, /, *, limit: int = 50) -> Sequence[SchemaVersion]:
+        """Versions of a source, newest first."""
+        ...
+
+    async def save(self, version: SchemaVersion, /) -> None:
+        """Insert a version, or put it in the place of the one with its number."""
         ...
 
 

@@ -11,12 +11,14 @@ Promises that hold for every method of every store:
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from kasparro_core.errors import UnstorableError
 from kasparro_core.model.batch import Cursor, Validator
 from kasparro_core.model.checkpoint import Checkpoint, Lease, PartitionState
+from kasparro_core.model.listing import Present
 from kasparro_core.model.raw import BatchRead, PackedPayload, StoredRaw
 from kasparro_core.model.record import (
     EVERY_RECORD,
@@ -48,8 +50,29 @@ class RecordRepository(Protocol):
         becomes a version with history (updated), or changes nothing (unchanged). An older one whose place is known
         replaces that version if its content differs (updated); one from an unknown place whose content_hash is among
         the versions is unchanged.
+        A record that is gone and seen at or after its `gone_at` is present again: with the same content_hash, too
+        (updated; revision and updated_at stay). Seen before it (a replay), it stays gone, whatever is written of it.
         A key given twice is treated as two records one after the other. All records belong to observation.source.
         """
+        ...
+
+    async def present(
+        self, source: str, before: datetime, /, *, after: int = 0, limit: int = 10_000
+    ) -> Sequence[Present]:
+        """Up to `limit` records of a source that are not gone, in ascending record_id, greater than `after`; with each,
+        whether it stood `before` that instant."""
+        ...
+
+    async def mark_gone(self, record_ids: Sequence[int], at: datetime, /) -> int:
+        """Set `gone_at` of those of these records, any number, that are not gone, and move their change_seq; the rest
+        of them stays as it is. Returns how many."""
+        ...
+
+    async def upsert_apart(
+        self, records: Sequence[PreparedRecord], observation: Observation, /
+    ) -> tuple[UpsertOutcome, Sequence[tuple[PreparedRecord, UnstorableError]]]:
+        """As `upsert`, but what the database refuses is left out and returned, in the given order, each with why. The
+        unit of work can be used further. Takes longer, so it is for records that `upsert` could not bring in."""
         ...
 
     async def get(self, record_id: int, /) -> StoredRecord | None:
@@ -110,6 +133,10 @@ class RawStore(Protocol):
         """A payload with its exact bytes, or None."""
         ...
 
+    async def find(self, source: str, partition: str, identity: str, /) -> StoredRaw | None:
+        """The payload of a partition with this `payload_identity`, or None."""
+        ...
+
 
 class RunLog(Protocol):
     """The ledger of runs and of their reads."""
@@ -123,8 +150,8 @@ class RunLog(Protocol):
         ...
 
     async def record_read(self, read: BatchRead, /, *, counters: Counters) -> None:
-        """Note a read under (run_id, partition, seq). The same three again add their counters to the same row
-        (slices of one payload)."""
+        """Note a read under (run_id, partition, seq). The same three again add their counters, and what was refused,
+        to the same row (slices of one payload)."""
         ...
 
     async def finish(
@@ -150,12 +177,17 @@ class RunLog(Protocol):
         read_id, which is the order in which they were committed."""
         ...
 
+    async def listing(self, source: str, partition: str, /) -> Sequence[BatchRead]:
+        """The reads of a partition, with or without payload, from the newest one on that was the FIRST of a listing, in
+        the order in which they were made. None was: empty."""
+        ...
+
     async def list(self, query: RunQuery, /) -> list[Run]:
         """Runs, newest first."""
         ...
 
     async def latest(self, source: str | None = None, /) -> Sequence[LatestRuns]:
-        """The newest runs of every source that ever ran (of one source), by source."""
+        """The newest runs of every source that ever ran (of one source), by source; not those OF_THE_PAST."""
         ...
 
 
@@ -218,12 +250,24 @@ class RejectionStore(Protocol):
     ) -> None:
         """Keep them, any number. One that is known by (source, partition, stage, code, path, payload hash) grows
         `times` and, if it was resolved, is open again, with the run, the payload and the place that it now comes from.
-        With `again=False` (a replay, which sees the same item and not another one) a known one is left as it is. A path
-        of more than 500 bytes is kept as its beginning and a hash."""
+        With `again=False` (a replay, which sees the same item and not another one) `times` stays, and a resolved one
+        opens only if what closed it was observed before `at`. Either way `last_seen_at` never goes back. A path of more
+        than 500 bytes is kept as its beginning and a hash."""
         ...
 
-    async def resolve(self, source: str, keys: Sequence[str], /) -> int:
-        """Mark open rejections with one of these record keys as resolved; returns how many."""
+    async def resolve(self, source: str, keys: Sequence[str], at: datetime, /, *, again: bool = True) -> int:
+        """Mark open rejections with one of these record keys as resolved by what was observed at `at`; returns how
+        many. With `again=False` (a replay) those that were seen after it stay open."""
+        ...
+
+    async def settle(self, raw_id: int, items: Collection[int], still: Sequence[Rejection], /) -> int:
+        """Mark the open rejections that point to one of these items of a payload as resolved, but for those that are
+        `still` refused or noted; returns how many. What closed them counts as observed when they were seen last."""
+        ...
+
+    async def drop(self, ids: Sequence[int], at: datetime, /) -> int:
+        """Mark those of these rejections that are open as dropped; returns how many. A dropped one stays dropped when
+        it is seen again."""
         ...
 
     async def get(self, rejection_id: int, /) -> StoredRejection | None:
@@ -246,8 +290,8 @@ class ValidatorStore(Protocol):
         """Insert or replace by request_hash."""
         ...
 
-    async def forget(self, source: str, partition: str, /) -> int:
-        """Remove all validators of a partition; returns how many there were."""
+    async def forget(self, source: str, partition: str, requests: Sequence[str] | None = None, /) -> int:
+        """Remove the validators of these request_hashes (None: all) of a partition; returns how many there were."""
         ...
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
+from kasparro_core.ports.budgets import RateStore
 from kasparro_core.ports.service import (
     AnswerStore,
     EntityStore,
@@ -13,6 +14,7 @@ from kasparro_core.ports.service import (
     KeyStore,
     Retention,
     ScheduleStore,
+    SchemaStore,
     TotalsStore,
 )
 from kasparro_core.ports.storage import (
@@ -106,8 +108,18 @@ class UnitOfWork(Protocol):
         ...
 
     @property
+    def schemas(self) -> SchemaStore:
+        """Remembered shapes of this transaction."""
+        ...
+
+    @property
     def retention(self) -> Retention:
         """What can be pruned, in this transaction."""
+        ...
+
+    @property
+    def rates(self) -> RateStore:
+        """Rate budgets, in this transaction."""
         ...
 
     def savepoint(self) -> AbstractAsyncContextManager[None]:

@@ -23,7 +23,7 @@ from kasparro_core.ports import Clock, Liveness, Observer, ProcessHandle, Store,
 from kasparro_core.services.events import run_finished, run_started
 from kasparro_core.services.lease import LeaseKeeper
 from kasparro_core.services.outcome import STOPPED
-from kasparro_core.services.steps import unbroken
+from kasparro_core.services.steps import BRIEFLY, retried, unbroken
 
 WHOLE = ""
 """The partition under which a run holds its source."""
@@ -90,9 +90,7 @@ class Claims:
 
     async def look(self, source: str) -> Lease | None:
         """The source's lease as it is now. This process's handle is held from here on, so that others can judge it."""
-        await self._handle.hold()
-        async with self._store.begin(write=False) as work:
-            return await work.leases.get(source, WHOLE)
+        return await retried(self._clock, lambda: self._look(source), within=BRIEFLY)
 
     async def is_free(self, lease: Lease | None) -> bool:
         """Never taken, given up, expired, left by this process, or its owner's process is dead."""
@@ -132,12 +130,14 @@ class Claims:
 
         Cancelled while that commits, nobody would carry the run out: then the source is given back.
         """
-        beginning = asyncio.ensure_future(self._begin(source, trigger, seen))
+        beginning = asyncio.ensure_future(
+            retried(self._clock, lambda: self._begin(source, trigger, seen), within=BRIEFLY)
+        )
         try:
             return await unbroken(beginning)
         except asyncio.CancelledError:
             if (claim := beginning.result()) is not None:
-                await unbroken(self._give_back(claim))
+                await self._drop(claim)
             raise
 
     async def begin_in(self, work: UnitOfWork, source: str, trigger: Trigger, seen: Lease | None) -> Claim:
@@ -181,6 +181,20 @@ class Claims:
         except ConflictError:
             return None
         return claim
+
+    async def _look(self, source: str) -> Lease | None:
+        await self._handle.hold()
+        async with self._store.begin(write=False) as work:
+            return await work.leases.get(source, WHOLE)
+
+    async def _drop(self, claim: Claim) -> None:
+        """Give a source back of which nobody carries the run out; where that fails, it is at least left."""
+        try:
+            await unbroken(retried(self._clock, lambda: self._give_back(claim), within=BRIEFLY))
+        except ConflictError:
+            return  # given back already, by an attempt whose answer was lost, or taken over
+        finally:
+            self.leave([claim])
 
     async def _give_back(self, claim: Claim) -> None:
         async with self._store.begin() as work:

@@ -13,7 +13,7 @@ from kasparro_core.ports import Clock, Store, UnitOfWork
 from kasparro_core.services.claims import Claim
 from kasparro_core.services.jobs import SourceJob
 from kasparro_core.services.run import Runner
-from kasparro_core.services.steps import retried, unbroken
+from kasparro_core.services.steps import BRIEFLY, retried, unbroken
 
 _log = logging.getLogger("kasparro")
 
@@ -97,7 +97,11 @@ class Desk:
             if not free and beside is None:
                 return Started(busy=busy)
             try:
-                claims = await retried(self._clock, lambda: self._commit(free, seen, busy, trigger, answer, beside))  # noqa: B023 - awaited at once
+                claims = await retried(  # the lambda is awaited at once
+                    self._clock,
+                    lambda: self._commit(free, seen, busy, trigger, answer, beside),  # noqa: B023
+                    within=BRIEFLY,
+                )
             except _MovedError:
                 continue
             for job, claim in zip(free, claims, strict=True):

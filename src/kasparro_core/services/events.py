@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from kasparro_core.model import Counters, Event, EventType, Run
+from kasparro_core.model import Counters, Departed, Event, EventType, Run
 
 
 def run_started(run: Run) -> Event:
@@ -30,3 +30,14 @@ def run_finished(run: Run) -> Event:
         "error": run.error,
     }
     return Event(EventType.RUN_FINISHED, run.source, run.run_id, run.finished_at or run.started_at, data)
+
+
+def records_gone(run: Run, count: int, gone_at: datetime, at: datetime) -> Event:
+    """So many records were not in a complete listing, and are marked since."""
+    return Event(EventType.RECORDS_GONE, run.source, run.run_id, at, {"count": count, "gone_at": gone_at.isoformat()})
+
+
+def gone_refused(run: Run, departed: Departed, at: datetime) -> Event:
+    """So many records were not in a complete listing that none was marked."""
+    data = {"missing": departed.missing, "stood": departed.stood, "max": departed.most}
+    return Event(EventType.GONE_REFUSED, run.source, run.run_id, at, data)

@@ -12,14 +12,19 @@ import asyncio
 from collections.abc import AsyncGenerator, Mapping
 from contextlib import aclosing
 from dataclasses import replace
+from functools import partial
 
 from kasparro_core.model import Checkpoint, Counters, Cursor, Run, StoredRaw
-from kasparro_core.normalize.compiler import CompiledMapping
-from kasparro_core.ports import Clock, Decoder, Observer, ReadContext, Store
+from kasparro_core.normalize.compiler import compile_mapping
+from kasparro_core.ports import Clock, Decoder, Effort, Observer, ReadContext, Store
+from kasparro_core.services.gone import Compared, RollCall
 from kasparro_core.services.jobs import SourceJob
 from kasparro_core.services.lease import LeaseKeeper
+from kasparro_core.services.listed import Ledger
+from kasparro_core.services.partition_states import PartitionBook
 from kasparro_core.services.position import SlicePosition, not_understood, slice_position
-from kasparro_core.services.prepare import PreparedBatch, Slice, prepare_batch, prepare_items
+from kasparro_core.services.prepare import PreparedBatch, Slice, Watch, prepare_batch, prepare_items
+from kasparro_core.services.steps import retried
 from kasparro_core.services.writer import PartitionWriter, Place
 
 
@@ -34,27 +39,29 @@ class Ingest:
         observer: Observer,
         decoders: Mapping[str, Decoder],
         job: SourceJob,
-        mapping: CompiledMapping,
         run: Run,
         lease: LeaseKeeper,
         full: bool,
+        book: PartitionBook | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
         self._observer = observer
         self._decoders = decoders
         self._job = job
-        self._mapping = mapping
+        self._mapping = compile_mapping(job.mapping)
         self._run = run
         self._lease = lease
         self._full = full
+        self._book = book or PartitionBook(job.source)
+        self._effort = Effort()
 
     async def partition(self, name: str) -> Counters:
         """Read one partition from its checkpoint to its end. What is committed stays, whatever happens later.
 
         Raises SourceError, StorageError or ConflictError.
         """
-        checkpoint, context = await self._start(name)
+        checkpoint, context = await retried(self._clock, lambda: self._start(name))
         writer = PartitionWriter(
             store=self._store,
             clock=self._clock,
@@ -64,55 +71,89 @@ class Ingest:
             partition=name,
             lease=self._lease,
             checkpoint=checkpoint,
+            book=self._book,
         )
         position = slice_position(context.cursor, self._job.name, name)
         if position is not None:
             context = _from(context, await self._finish_payload(writer, position, name))
-        await self._read_on(writer, name, context)
+        roll = self._roll_call(name, checkpoint)
+        await self._read_on(writer, name, context, roll)
+        if roll is not None:
+            self._book.departed = await roll.end(writer.version, writer.counters.rejected)
+            if roll.compared is not None:
+                self._book.compared(name, roll.compared)
         return writer.counters
+
+    def _roll_call(self, name: str, checkpoint: Checkpoint | None) -> RollCall | None:
+        if not self._book.whole or not self._job.mark_gone:
+            return None
+        known = None if self._full else Compared.before(self._book.listing(name), checkpoint)
+        return RollCall(
+            store=self._store,
+            clock=self._clock,
+            observer=self._observer,
+            job=self._job,
+            run=self._run,
+            lease=self._lease,
+            ledger=Ledger(self._store, self._decoders, self._mapping, self._job.name, name),
+            known=known,
+        )
 
     async def _start(self, name: str) -> tuple[Checkpoint | None, ReadContext]:
         async with self._store.begin(write=False) as work:
             checkpoint = await work.checkpoints.get(self._job.name, name)
             validators = {} if self._full else await work.validators.load(self._job.name, name)
+        before = checkpoint.cursor if checkpoint else None
         if checkpoint is not None and self._full:  # broken off before it has a position of its own, it begins anew
             checkpoint = replace(checkpoint, cursor={})
         cursor = (checkpoint and checkpoint.cursor) or None
-        return checkpoint, ReadContext(self._run.started_at, cursor, validators, full=self._full)
+        failed = self._book.failed(name)
+        context = ReadContext(self._run.started_at, cursor, validators, self._full, before, failed, self._effort)
+        return checkpoint, context
 
-    async def _read_on(self, writer: PartitionWriter, name: str, context: ReadContext) -> None:
+    async def _read_on(self, writer: PartitionWriter, name: str, context: ReadContext, roll: RollCall | None) -> None:
         prepared = self._prepared(name, context)
         async with aclosing(_ahead(prepared) if self._job.read_ahead else prepared) as batches:
             async for each in batches:
                 await writer.write(each)
+                if roll is not None:
+                    roll.saw(each, writer.seen_at or each.batch.fetch.observed_at)
                 del each
 
     async def _prepared(self, name: str, context: ReadContext) -> AsyncGenerator[PreparedBatch]:
         async with aclosing(self._job.source.read(name, context)) as batches:  # type: ignore[type-var]
             async for batch in batches:
-                yield await asyncio.to_thread(prepare_batch, batch, self._mapping, keep_raw=self._job.keep_raw)
+                yield await asyncio.to_thread(
+                    prepare_batch, batch, self._mapping, keep_raw=self._job.keep_raw, watch=self._watch(name)
+                )
                 del batch  # thousands of items, which nobody needs any more
 
     async def _finish_payload(self, writer: PartitionWriter, position: SlicePosition, name: str) -> Cursor:
         """Write the slices of a stored payload that a dead run left, without asking the upstream again."""
-        async with self._store.begin(write=False) as work:
-            stored = await work.raw.get(position.raw_id)
+        stored = await retried(self._clock, lambda: self._payload(position.raw_id))
         if stored is None:
             why = f"it points into raw payload {position.raw_id}, which is not stored any more"
             raise not_understood(self._job.name, name, position.to_cursor(), why)
-        slices = await asyncio.to_thread(self._slices_from, stored, position.offset)
+        slices = await asyncio.to_thread(self._slices_from, stored, position.offset, name)
         place = Place(writer.next_seq(), position.raw_id, position.fetch, position.after, tuple(position.validators))
         for number, part in enumerate(slices):
             await writer.write_slice(part, place, packed=None, last=number == len(slices) - 1, cost=None)
         return position.after
 
-    def _slices_from(self, stored: StoredRaw, offset: int) -> list[Slice]:
+    def _watch(self, name: str) -> Watch | None:
+        return None if self._book.shapes is None else partial(self._book.shapes.look, name)
+
+    async def _payload(self, raw_id: int) -> StoredRaw | None:
+        async with self._store.begin(write=False) as work:
+            return await work.raw.get(raw_id)
+
+    def _slices_from(self, stored: StoredRaw, offset: int, name: str) -> list[Slice]:
         decoded = self._decoders[stored.raw.decode_facts["format"]].decode(stored.raw)
-        return list(prepare_items(decoded, self._mapping, start=offset))
+        return list(prepare_items(decoded, self._mapping, start=offset, watch=self._watch(name)))
 
 
 def _from(context: ReadContext, cursor: Cursor) -> ReadContext:
-    return ReadContext(context.now, cursor or None, context.validators, full=context.full)
+    return replace(context, cursor=cursor or None)
 
 
 async def _ahead(batches: AsyncGenerator[PreparedBatch]) -> AsyncGenerator[PreparedBatch]:

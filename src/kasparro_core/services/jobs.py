@@ -3,8 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
+from kasparro_core.drift import ItemStyle
+from kasparro_core.model.drift import DriftRule
+from kasparro_core.model.window import seen_as_of
 from kasparro_core.normalize.mapping import RecordMapping
+from kasparro_core.policy.courtesy import LONGEST_PATIENCE
 from kasparro_core.ports.source import Source
 
 ARTICLE = "article"
@@ -14,7 +19,11 @@ ARTICLE = "article"
 class SourceJob:
     """A source with its rules. `max_rejected` and `fail_rejected` are shares (0..1) of the items of one run;
     `parallel_partitions` is how many partitions are read at once. With `read_ahead` the next batch is read while one is
-    written; what was read ahead is read again after a crash, so it is meant for sources that ask nobody for it."""
+    written; what was read ahead is read again after a crash, so it is meant for sources that ask nobody for it.
+    `windows_as_of_then`: what a past window shows is not as things are now, but as they were at its end.
+    `mark_gone`: records that a complete listing does not show are marked, unless their share of those that stood is
+    more than `mark_gone_max` (0..1). `patience`: so many seconds a timed run waits for a partition that asks not to be
+    asked yet. `drift`: what to do when the shape of the items changes, `item_style`: how they are written."""
 
     source: Source
     mapping: RecordMapping
@@ -24,6 +33,12 @@ class SourceJob:
     fail_rejected: float = 0.5
     parallel_partitions: int = 1
     read_ahead: bool = False
+    windows_as_of_then: bool = False
+    mark_gone: bool = False
+    mark_gone_max: float = 0.5
+    patience: float = LONGEST_PATIENCE
+    drift: DriftRule = DriftRule.EVOLVE
+    item_style: ItemStyle = ItemStyle.JSON
 
     @property
     def name(self) -> str:
@@ -34,3 +49,7 @@ class SourceJob:
     def by_occurrence(self) -> bool:
         """Articles are ordered by observation alone, everything else by (occurred_at, observed_at)."""
         return self.mapping.kind != ARTICLE
+
+    def seen_at(self, partition: str, observed_at: datetime) -> datetime:
+        """The instant that an observation of a partition stands for."""
+        return seen_as_of(partition, observed_at) if self.windows_as_of_then else observed_at

@@ -1,7 +1,7 @@
 """The items of a slice into a unit of work: records, and rejections of what did not become one.
 
-At first all of them at once. Where the database refuses a value, the unit of work is done again *carefully*: in parts
-that are halved, each in a savepoint, until what is refused stands alone. It is rejected, and everything else is kept.
+At first all of them at once. Where the database refuses a value, the unit of work is done again *carefully*: the store
+finds the records that it refuses and leaves them out. They are rejected, and everything else is kept.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from dataclasses import dataclass, replace
 from typing import Any, TypeVar
 
 from kasparro_core.errors import UnstorableError
-from kasparro_core.model import Observation, PreparedRecord, Record, Rejection, Stage, UpsertOutcome
+from kasparro_core.model import Counters, Observation, PreparedRecord, Record, Rejection, Stage, UpsertOutcome
 from kasparro_core.normalize.canonical import canonical_json, content_hash
 from kasparro_core.ports import UnitOfWork
 from kasparro_core.services.prepare import Slice
@@ -45,20 +45,38 @@ class Kept:
 async def keep(work: UnitOfWork, part: Slice, sight: Sight, *, careful: bool) -> Kept:
     """Write a slice. Raises UnstorableError when a value is refused, which breaks the unit of work; `careful`, only
     when nothing that is left would be taken."""
-
-    async def upsert(records: Sequence[PreparedRecord]) -> UpsertOutcome:
-        return await work.records.upsert(records, sight.observation)
-
+    failed: Sequence[tuple[PreparedRecord, UnstorableError]] = ()
     if careful:
-        outcomes, failed = await piecewise(work, part.records, upsert)
+        outcome, failed = await work.records.upsert_apart(part.records, sight.observation)
     else:
-        outcomes, failed = [await upsert(part.records)], []
+        outcome = await work.records.upsert(part.records, sight.observation)
     refused = tuple(_refusal(prepared, error) for prepared, error in failed)
     await _reject(work, (*part.rejections, *part.notes, *refused), sight, careful=careful)
     loaded = _loaded(part.records, {id(prepared) for prepared, _ in failed})
     if loaded:
-        await work.rejections.resolve(sight.observation.source, loaded)
-    return Kept(UpsertOutcome(*map(sum, zip(*outcomes, strict=True))), refused)
+        seen = sight.observation
+        await work.rejections.resolve(seen.source, loaded, seen.observed_at, again=sight.again)
+    return Kept(outcome, refused)
+
+
+def counted(part: Slice, kept: Kept) -> Counters:
+    """What a slice adds to the counters of its run. Raises RuntimeError, before anything is committed, when an item of
+    it is neither kept nor rejected, or both: that is a bug, and its items would be lost in silence."""
+    inserted, updated, unchanged = kept.outcome
+    counters = Counters(
+        fetched=part.fetched,
+        inserted=inserted,
+        updated=updated,
+        unchanged=unchanged + part.known,
+        rejected=part.rejected + len(kept.refused),
+        batches=1,
+    )
+    if not counters.add_up:
+        raise RuntimeError(
+            f"{counters.fetched} items came in, and {counters.inserted} inserted + {counters.updated} updated + "
+            f"{counters.unchanged} unchanged + {counters.rejected} rejected is another number"
+        )
+    return counters
 
 
 async def piecewise(

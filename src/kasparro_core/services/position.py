@@ -18,6 +18,7 @@ from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidat
 
 from kasparro_core.errors import CheckpointError
 from kasparro_core.model import UNREADABLE_KEY, Cursor, FetchFacts, Validator
+from kasparro_core.model.window import Window
 from kasparro_core.normalize.values import shown
 
 SLICE_KEY = "$slice"
@@ -54,19 +55,25 @@ Text = Annotated[str, PlainValidator(_text)]
 Instant = Annotated[datetime, BeforeValidator(_instant)]
 """An aware datetime, from its ISO 8601 text."""
 
-Count = Annotated[int, Field(ge=0)]
-"""A whole number from 0 on."""
+Count = Annotated[int, Field(ge=0, lt=2**63)]
+"""A whole number from 0 on that a database has room for."""
+
+Digest = Annotated[str, Field(pattern=r"^[!-~]{1,200}$")]
+"""What something is recognized by: printable ASCII, without spaces."""
 
 
 class StoredValidator(Shape):
     """A validator in JSON."""
 
-    request_hash: Text
+    request_hash: Digest
     etag: Text | None
     last_modified: Text | None
-    body_hash: Text | None
-    item_count: Count
+    body_hash: Digest | None
+    item_count: Annotated[int, Field(ge=0, lt=2**31)]
     next: Text | None
+    cache_control: Text | None = None
+    expires: Text | None = None
+    refused: Count = 0
 
     def value(self) -> Validator:
         """The validator itself."""
@@ -151,11 +158,12 @@ def understood(shape: type[S], cursor: Cursor, source: str, partition: str) -> S
 
 def not_understood(source: str, partition: str, cursor: Cursor, why: str) -> CheckpointError:
     """The error for a stored position that a source cannot go on from; `why` says what was expected and found."""
+    part = "" if Window.of(partition) is None else f" --partition {partition}"  # the live position is sound
     return CheckpointError(
         f"source {source!r}, partition {partition!r}: the stored position is not understood ({why}): "
         f"{shown_cursor(cursor)}.",
         source=source,
-        hint=f"`kasparro state reset {source}` forgets it, and the next run reads from the start.",
+        hint=f"`kasparro state reset {source}{part}` forgets it, and the next run reads from the start.",
     )
 
 

@@ -3,13 +3,27 @@
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from operator import attrgetter
 from typing import TypeVar
 
-from kasparro_core.model import SLICE_ROWS, Batch, Decoded, PackedPayload, PreparedRecord, RawRecord, Rejection, pack
+from kasparro_core.model import (
+    NOTHING,
+    SLICE_ROWS,
+    Batch,
+    Decoded,
+    PackedPayload,
+    PreparedRecord,
+    RawRecord,
+    Rejection,
+    pack,
+)
 from kasparro_core.normalize.compiler import CompiledMapping, prepare
+from kasparro_core.services.shapes import Looked, refusal
+
+Watch = Callable[[Sequence[RawRecord]], Looked]
+"""Looks at all items of a payload before they are normalized; may leave something out, or refuse them all."""
 
 _T = TypeVar("_T", RawRecord, Rejection)
 _index = attrgetter("index")
@@ -17,13 +31,15 @@ _index = attrgetter("index")
 
 @dataclass(frozen=True, slots=True)
 class Slice:
-    """At most SLICE_ROWS items of a payload. `end` is the index after its last item; `fetched` counts its items."""
+    """At most SLICE_ROWS items of a payload. `end` is the index after its last item; `fetched` counts its items,
+    `known` those among them that came in bytes which are known, and are as they were."""
 
     end: int
     fetched: int
     records: Sequence[PreparedRecord]
     rejections: tuple[Rejection, ...]
     notes: tuple[Rejection, ...]
+    known: int = 0
 
     @property
     def rejected(self) -> int:
@@ -40,22 +56,33 @@ class PreparedBatch:
     slices: Sequence[Slice]
 
 
-def prepare_batch(batch: Batch, mapping: CompiledMapping, *, keep_raw: bool) -> PreparedBatch:
-    """Normalize, hash and pack. The batch comes back without its items, which are no longer needed."""
-    slices = list(prepare_items(Decoded(batch.items, batch.rejections), mapping))
+def prepare_batch(
+    batch: Batch, mapping: CompiledMapping, *, keep_raw: bool, watch: Watch | None = None
+) -> PreparedBatch:
+    """Normalize, hash and pack. The batch comes back without its items, which are no longer needed. Raises what `watch`
+    raises."""
+    slices = list(prepare_items(Decoded(batch.items, batch.rejections), mapping, watch=watch))
+    if batch.known:
+        slices = [replace(part, fetched=batch.known, known=batch.known) for part in slices]
     packed = None
     if keep_raw and batch.raw is not None:
         packed = pack(batch.raw, sum(part.fetched for part in slices))
+    if batch.raw is not None and not any(part.fetched for part in slices):  # so that it tells without its payload, too
+        batch = replace(batch, same_as=NOTHING)
     return PreparedBatch(replace(batch, items=(), rejections=(), raw=None), packed, slices)
 
 
-def prepare_items(decoded: Decoded, mapping: CompiledMapping, *, start: int = 0) -> Iterator[Slice]:
+def prepare_items(
+    decoded: Decoded, mapping: CompiledMapping, *, start: int = 0, watch: Watch | None = None
+) -> Iterator[Slice]:
     """The slices of a decoded payload from index `start` on; at least one, be it empty."""
-    items, rejections = decoded.items, sorted(decoded.rejections, key=_index)
+    looked = watch(decoded.items) if watch is not None else Looked(decoded.items)
+    items, rejections = looked.items, sorted(decoded.rejections, key=_index)
     stop = 1 + max(items[-1].index if items else -1, rejections[-1].index if rejections else -1)
     for begin in range(start, max(stop, start + 1), SLICE_ROWS):
         end = min(begin + SLICE_ROWS, stop)
-        yield _slice(_between(items, begin, end), _between(rejections, begin, end), mapping, end)
+        part = _slice(_between(items, begin, end), _between(rejections, begin, end), mapping, end)
+        yield _of_another_shape(part, looked, _between(items, begin, end)) if looked.found_something else part
 
 
 def _between(sequence: Sequence[_T], begin: int, end: int) -> Sequence[_T]:
@@ -71,4 +98,21 @@ def _slice(items: Sequence[RawRecord], refused: Sequence[Rejection], mapping: Co
         rejections=(*refused, *normalized.rejections),
         # one note stands for every item with that value: no single key that loads may resolve it
         notes=tuple(replace(note, key=None) for note in normalized.notes),
+    )
+
+
+def _of_another_shape(part: Slice, looked: Looked, items: Sequence[RawRecord]) -> Slice:
+    """The slice without the items that are refused for their shape. What cannot be normalized is refused for that."""
+    data = {item.index: item.data for item in items if item.index in looked.refused}
+    refused = tuple(
+        refusal(each.record.key, data[each.raw_index], each.raw_index, looked.refused[each.raw_index])
+        for each in part.records
+        if each.raw_index in data
+    )
+    here = {item.index for item in items}
+    return replace(
+        part,
+        records=[each for each in part.records if each.raw_index not in data],
+        rejections=(*part.rejections, *refused),
+        notes=(*part.notes, *(note for note in looked.notes if note.index in here)),
     )

@@ -4,25 +4,23 @@ instants at which they were observed, without the network."""
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
-from functools import partial
 
-from kasparro_core.errors import ConflictError, KasparroError, StorageError, UnstorableError
-from kasparro_core.model import BatchRead, Counters, Observation, Run, RunStatus, StoredRaw, Trigger
-from kasparro_core.normalize.compiler import CompiledMapping, compile_mapping
-from kasparro_core.ports import Clock, Decoder, Observer, ProcessHandle, Store, UnitOfWork
+from kasparro_core.errors import ConflictError, KasparroError, StorageError
+from kasparro_core.model import Counters, Run, RunStatus, Trigger
+from kasparro_core.ports import Clock, Decoder, Observer, ProcessHandle, Store
 from kasparro_core.services.claims import Claim, Claims
-from kasparro_core.services.events import batch_committed, run_finished
+from kasparro_core.services.ended import ended_unheard
+from kasparro_core.services.events import run_finished
+from kasparro_core.services.gone import forget_listings
 from kasparro_core.services.jobs import SourceJob
-from kasparro_core.services.keeping import Sight, keep
 from kasparro_core.services.lease import LeaseKeeper
 from kasparro_core.services.outcome import STOPPED, Verdict, verdict
-from kasparro_core.services.prepare import Slice, prepare_items
+from kasparro_core.services.replay_scope import EVERYTHING, ReplayScope
+from kasparro_core.services.replay_walk import ReplayWalk
 from kasparro_core.services.run import LEASE_TTL
 from kasparro_core.services.steps import retried, unbroken
-
-_PAGE = 500
 
 
 class Replayer:
@@ -44,8 +42,8 @@ class Replayer:
         self._observer = observer
         self._claims = Claims(store, handle, clock, observer, lease_ttl)
 
-    async def replay(self, job: SourceJob, *, dry_run: bool = False) -> Run:
-        """Replay everything that is stored of a source and return the finished run.
+    async def replay(self, job: SourceJob, *, scope: ReplayScope = EVERYTHING, dry_run: bool = False) -> Run:
+        """Replay what a scope takes of all that is stored of a source, and return the finished run.
 
         With `dry_run` nothing is kept, not even the run (its id is 0): each unit of work is rolled back, and the
         counters say what each payload would change by itself.
@@ -54,17 +52,18 @@ class Replayer:
         database fails.
         """
         if dry_run:
-            return await self._rehearse(job)
+            return await self._rehearse(job, scope)
         claim = await self._claims.claim(job.name, Trigger.REPLAY, wait=True)
         if claim is None:  # unreachable with wait=True, which only ever returns a claim
             raise ConflictError(f"source {job.name!r} could not be claimed")
         keeper = self._claims.keeper(claim)
-        replaying = _Replay(self._store, self._clock, self._decoders, job, claim.run, keeper, self._observer)
+        walk = self._walk(job, claim.run, keeper, scope)
         try:
             self._claims.announce(claim)
             async with keeper.beating():
-                await replaying.all()
-            return await retried(self._clock, lambda: self._finish(claim, keeper, _judged(job, replaying.counters)))
+                await retried(self._clock, lambda: forget_listings(keeper, job.name))
+                await walk.all()
+            return await retried(self._clock, lambda: self._finish(claim, keeper, _judged(job, walk.counters)))
         except BaseException as error:  # a cancellation too: the run must not stay `running`
             await self._try_finish(claim, keeper, error)
             raise
@@ -77,9 +76,21 @@ class Replayer:
         except (StorageError, ConflictError) as second:
             error.add_note(f"the run could not be given its end either: {second}")
 
-    async def _rehearse(self, job: SourceJob) -> Run:
+    def _walk(self, job: SourceJob, run: Run, lease: LeaseKeeper | None, scope: ReplayScope) -> ReplayWalk:
+        return ReplayWalk(
+            store=self._store,
+            clock=self._clock,
+            decoders=self._decoders,
+            observer=self._observer,
+            job=job,
+            run=run,
+            lease=lease,
+            scope=scope,
+        )
+
+    async def _rehearse(self, job: SourceJob, scope: ReplayScope) -> Run:
         run = Run(0, job.name, Trigger.REPLAY, RunStatus.RUNNING, self._clock.now())
-        rehearsal = _Replay(self._store, self._clock, self._decoders, job, run, None, self._observer)
+        rehearsal = self._walk(job, run, None, scope)
         await rehearsal.all()
         end = _judged(job, rehearsal.counters)
         return replace(
@@ -92,14 +103,17 @@ class Replayer:
         )
 
     async def _finish(self, claim: Claim, keeper: LeaseKeeper, end: Verdict) -> Run:
-        async with keeper.begin() as work:
-            lease = await keeper.renew_in(work)
-            run = await work.runs.finish(
-                claim.run.run_id, end.status, self._clock.now(), error_code=end.error_code, error=end.error
-            )
-            await work.leases.release(lease)
-            await work.events.append(run_finished(run))
-            await work.commit()
+        try:
+            async with keeper.begin() as work:
+                lease = await keeper.renew_in(work)
+                run = await work.runs.finish(
+                    claim.run.run_id, end.status, self._clock.now(), error_code=end.error_code, error=end.error
+                )
+                await work.leases.release(lease)
+                await work.events.append(run_finished(run))
+                await work.commit()
+        except ConflictError:
+            return await ended_unheard(self._store, self._observer, claim.run)
         self._observer.run_finished(run)
         return run
 
@@ -113,91 +127,3 @@ def _failed(error: BaseException) -> Verdict:
         return STOPPED
     code = error.code if isinstance(error, KasparroError) else "internal"
     return Verdict(RunStatus.FAILED, code, str(error))
-
-
-class _Replay:
-    """One replay under way; without a lease it is a rehearsal, of which nothing is kept."""
-
-    def __init__(
-        self,
-        store: Store,
-        clock: Clock,
-        decoders: Mapping[str, Decoder],
-        job: SourceJob,
-        run: Run,
-        lease: LeaseKeeper | None,
-        observer: Observer,
-    ) -> None:
-        self._store = store
-        self._clock = clock
-        self._decoders = decoders
-        self._job = job
-        self._mapping: CompiledMapping = compile_mapping(job.mapping)
-        self._run = run
-        self._lease = lease
-        self._observer = observer
-        self.counters = Counters()
-
-    async def all(self) -> None:
-        """Every read with a payload, in the order of the ledger."""
-        async for read in self._reads():
-            for part in await self._slices(read):
-                delta = await self._write(read, part)
-                self.counters = self.counters.plus(delta)
-                self._observer.batch_committed(self._run, read.partition, delta)
-
-    async def _reads(self) -> AsyncIterator[BatchRead]:
-        """Page by page, so that no read transaction stays open while the replay writes."""
-        after = 0
-        while True:
-            async with self._store.begin(write=False) as work:
-                page = await work.runs.reads(self._job.name, after=after, limit=_PAGE)
-            for read in page:
-                yield read
-            if len(page) < _PAGE:
-                return
-            after = page[-1].read_id
-
-    async def _slices(self, read: BatchRead) -> list[Slice]:
-        async with self._store.begin(write=False) as work:
-            stored = await work.raw.get(read.raw_id) if read.raw_id is not None else None
-        if stored is None:
-            return []  # pruned since the page was read; nothing else ever takes a payload from its read
-        return await asyncio.to_thread(self._prepare, stored)
-
-    def _prepare(self, stored: StoredRaw) -> list[Slice]:
-        decoded = self._decoders[stored.raw.decode_facts["format"]].decode(stored.raw)
-        return list(prepare_items(decoded, self._mapping))
-
-    async def _write(self, read: BatchRead, part: Slice) -> Counters:
-        """One unit of work: as a whole, or if the database refuses a value of it, everything else of it."""
-        write = self._try_out if self._lease is None else partial(self._write_under, self._lease)
-        try:
-            return await write(read, part, careful=False)
-        except UnstorableError:
-            return await write(read, part, careful=True)
-
-    async def _write_under(self, lease: LeaseKeeper, read: BatchRead, part: Slice, *, careful: bool) -> Counters:
-        async with lease.begin() as work:
-            renewed = await lease.renew_in(work)
-            delta = await self._write_items(work, self._run.run_id, read, part, careful=careful)
-            await work.runs.add(self._run.run_id, delta)
-            await work.events.append(batch_committed(self._run, read.partition, delta, self._clock.now()))
-            await work.commit()
-        lease.renewed(renewed)
-        return delta
-
-    async def _try_out(self, read: BatchRead, part: Slice, *, careful: bool) -> Counters:
-        """Write under a run that never was, and roll both back."""
-        async with self._store.begin() as work:
-            run = await work.runs.start(self._job.name, Trigger.REPLAY, self._run.started_at)
-            return await self._write_items(work, run.run_id, read, part, careful=careful)
-
-    async def _write_items(
-        self, work: UnitOfWork, run_id: int, read: BatchRead, part: Slice, *, careful: bool
-    ) -> Counters:
-        observation = Observation(
-            self._job.name, run_id, read.raw_id, read.observed_at, self._job.history, self._job.by_occurrence
-        )
-        kept = await keep(work, part, Sight(read.partition, observation, read.run_id, again=False), careful=careful)
-        return Counters(part.fetched, *kept.outcome, rejected=part.rejected + len(kept.refused), batches=1)

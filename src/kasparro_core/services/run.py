@@ -7,27 +7,38 @@ running ─▶ interrupted                                   cancelled here, or 
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping
 from contextlib import nullcontext
 from dataclasses import dataclass, field
+from datetime import datetime
 
 from kasparro_core.errors import ConflictError, KasparroError, SourceError, StorageError
-from kasparro_core.model import Counters, PartitionState, Run, RunStatus, Trigger
-from kasparro_core.normalize.compiler import compile_mapping
-from kasparro_core.ports import Clock, Decoder, Observer, ProcessHandle, Store
-from kasparro_core.services.claims import TAKEN_OVER, Claim, Claims
+from kasparro_core.model import Counters, Event, Run, RunStatus, Trigger
+from kasparro_core.ports import Clock, Decoder, Observer, ProcessHandle, Store, UnitOfWork
+from kasparro_core.services.claims import WHOLE, Claim, Claims
+from kasparro_core.services.ended import ended_unheard
 from kasparro_core.services.events import run_finished
+from kasparro_core.services.gone import judged
 from kasparro_core.services.ingest import Ingest
 from kasparro_core.services.jobs import SourceJob
 from kasparro_core.services.lease import LeaseKeeper
 from kasparro_core.services.outcome import STOPPED, Verdict, verdict
-from kasparro_core.services.partition_names import check_name, is_fit
+from kasparro_core.services.partition_names import check_name
+from kasparro_core.services.partition_states import PartitionBook
+from kasparro_core.services.shapes import ShapeBook
 from kasparro_core.services.steps import retried, unbroken
 from kasparro_core.services.totals import retries
 
+_log = logging.getLogger("kasparro")
+
 LEASE_TTL = 60.0
 """Seconds after which a lease that nobody renews may be taken from an owner that cannot be judged."""
+
+
+class LeftOutError(Exception):
+    """What a source raises before the first batch of a partition that is not to be read in this run after all."""
 
 
 @dataclass(slots=True)
@@ -36,9 +47,23 @@ class _Progress:
 
     partitions: list[str] = field(default_factory=list)
     completed: set[str] = field(default_factory=set)
+    left_alone: set[str] = field(default_factory=set)
     failures: dict[str, KasparroError] = field(default_factory=dict)
+    book: PartitionBook | None = None
     cost: Counters = Counters()
     reasons: Counter[str] = field(default_factory=Counter)
+
+    def ended(self) -> dict[str, KasparroError | None]:
+        """Those that came to an end, each with its error if it failed."""
+        names = [name for name in self.partitions if name in self.completed] + list(self.failures)
+        return {name: self.failures.get(name) for name in names}
+
+    async def conclude(self, work: UnitOfWork, run: Run, now: datetime) -> list[Event]:
+        """What the run learned about its source is written; what is to be told of it comes back."""
+        if self.book is None:
+            return []
+        shapes = await self.book.shapes.end(work, run, now) if self.book.shapes else ()
+        return [*await self.book.end(work, self.ended(), run, now), *shapes]
 
     def failed(self, partition: str, error: SourceError) -> None:
         """Note a failure, and what the requests behind it cost although they brought nothing."""
@@ -116,35 +141,47 @@ class Runner:
             raise
 
     async def _ingest(self, job: SourceJob, run: Run, keeper: LeaseKeeper, progress: _Progress, *, full: bool) -> None:
+        progress.book = book = await retried(self._clock, lambda: PartitionBook.load(self._store, job.source))
+        if run.trigger is not Trigger.BACKFILL:  # what a source sent long ago says nothing of what it sends now
+            book.shapes = await retried(self._clock, lambda: ShapeBook.load(self._store, job))
         try:
             progress.partitions = list(dict.fromkeys(await job.source.partitions()))
         except SourceError as error:
             progress.failed("", error)
             self._observer.partition_failed(run, "", error)
             return
+        book.whole = progress.partitions == [WHOLE]
         ingest = Ingest(
             store=self._store,
             clock=self._clock,
             observer=self._observer,
             decoders=self._decoders,
             job=job,
-            mapping=compile_mapping(job.mapping),
             run=run,
             lease=keeper,
             full=full,
+            book=book,
         )
-        await self._all_partitions(job, run, ingest, progress)
+        await self._all_partitions(job, run, ingest, progress, book)
 
-    async def _all_partitions(self, job: SourceJob, run: Run, ingest: Ingest, progress: _Progress) -> None:
-        """Read the partitions, some at once; the failure of one leaves the others alone."""
+    async def _all_partitions(
+        self, job: SourceJob, run: Run, ingest: Ingest, progress: _Progress, book: PartitionBook
+    ) -> None:
+        """Read the partitions, some at once; the failure of one leaves the others alone, and so does its wish to be
+        asked later."""
         places = asyncio.Semaphore(job.parallel_partitions)
 
         async def one(partition: str) -> None:
+            if run.trigger is Trigger.SCHEDULE and await self._is_left_alone(book, partition, job):
+                progress.left_alone.add(partition)
+                return
             async with places:
                 try:
                     check_name(job.name, partition)
                     await ingest.partition(partition)
                     progress.completed.add(partition)
+                except LeftOutError:
+                    progress.partitions.remove(partition)
                 except SourceError as error:
                     progress.failed(partition, error)
                     self._observer.partition_failed(run, partition, error)
@@ -156,6 +193,18 @@ class Runner:
         except BaseExceptionGroup as errors:
             raise _leading(errors) from errors
 
+    async def _is_left_alone(self, book: PartitionBook, partition: str, job: SourceJob) -> bool:
+        """True when a timed run does not read this partition. What ends soon is waited for."""
+        now = self._clock.now()
+        hold = book.hold(partition, now)
+        if hold is None:
+            return False
+        if (seconds := hold.wait(now, job.patience)) is not None:
+            await self._clock.sleep(seconds)
+            return False
+        _log.info("source %s, partition %r is left alone by this timed run: %s", job.name, partition, hold)
+        return True
+
     async def _finish(
         self, job: SourceJob, run: Run, keeper: LeaseKeeper, progress: _Progress, stopped: Verdict | None = None
     ) -> Run:
@@ -164,31 +213,35 @@ class Runner:
         try:
             async with keeper.begin() as work:
                 lease = await keeper.renew_in(work)
-                for state in _states(job.name, progress):
-                    await work.partitions.save(state)
+                now = self._clock.now()
+                events = await progress.conclude(work, run, now)
                 if progress.cost != Counters():
                     await work.runs.add(run.run_id, progress.cost)
                     await work.totals.add(job.name, retries(progress.reasons))
                 end = stopped or self._verdict(job, progress, await work.runs.get(run.run_id) or run)
                 finished = await work.runs.finish(
-                    run.run_id, end.status, self._clock.now(), error_code=end.error_code, error=end.error
+                    run.run_id, end.status, now, error_code=end.error_code, error=end.error
                 )
                 await work.leases.release(lease)
-                await work.events.append(run_finished(finished))
+                for event in (*events, run_finished(finished)):
+                    await work.events.append(event)
                 await work.commit()
         except ConflictError:
-            return await self._lost(run)
+            return await ended_unheard(self._store, self._observer, run)
+        for event in events:
+            self._observer.noted(run, event)
         self._observer.run_finished(finished)
         return finished
 
     def _verdict(self, job: SourceJob, progress: _Progress, run: Run) -> Verdict:
-        return verdict(
+        end = verdict(
             run.counters,
             progress.failures,
-            len(progress.partitions),
+            len(progress.partitions) - len(progress.left_alone),
             max_rejected=job.max_rejected,
             fail_rejected=job.fail_rejected,
         )
+        return judged(end, progress.book.departed if progress.book else None, job.name)
 
     async def _try_finish(
         self, job: SourceJob, run: Run, keeper: LeaseKeeper, progress: _Progress, error: Exception, code: str
@@ -200,33 +253,6 @@ class Runner:
             await self._finish(job, run, keeper, progress, Verdict(RunStatus.FAILED, code, told))
         except (StorageError, ConflictError) as second:
             error.add_note(f"the run could not be marked failed either: {second}")
-
-    async def _lost(self, run: Run) -> Run:
-        """The run as it ended although this process heard nothing of it: by its own commit whose answer was lost.
-        Raises ConflictError when it was ended by whoever took it over: then nothing more of it is written."""
-        async with self._store.begin(write=False) as work:
-            stored = await work.runs.get(run.run_id)
-        if stored is None:
-            raise ConflictError(f"run {run.run_id} of source {run.source!r} is not in the ledger any more")
-        self._observer.run_finished(stored)
-        if stored.error_code == TAKEN_OVER:
-            raise ConflictError(
-                f"Run {run.run_id} of source {run.source!r} was taken over: this process stood still, or was without "
-                "its database, for longer than its lease.",
-                hint="What it had committed stays, and the run that took over goes on from there.",
-            )
-        return stored
-
-
-def _states(source: str, progress: _Progress) -> list[PartitionState]:
-    """How each partition did that came to an end; of one that was broken off nothing new is known."""
-    ended = [name for name in progress.partitions if name in progress.completed or name in progress.failures]
-    return [
-        PartitionState(source, partition, "failed" if error else "ok", last_error=str(error) if error else None)
-        for partition in ended
-        if is_fit(partition)
-        for error in [progress.failures.get(partition)]
-    ]
 
 
 def _leading(errors: BaseExceptionGroup[BaseException]) -> BaseException:

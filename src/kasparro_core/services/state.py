@@ -61,7 +61,8 @@ class State:
 
         Raises ConflictError while a live process has the source, StorageError.
         """
-        return await retried(self._clock, lambda: self._reset(source, partition))
+        done: list[Forgotten] = []
+        return await retried(self._clock, lambda: self._reset(source, partition, done))
 
     async def export(self, sources: Collection[str] | None, *, program: str) -> dict[str, Any]:
         """The positions of these sources (None: of all) as a document, from one view of the database.
@@ -93,37 +94,47 @@ class State:
                 await self._free(name)
             async with self._store.begin(write=False) as work:
                 return await self._plan(work, document, force=force)
-        return await retried(self._clock, lambda: self._bring_in(document, names, force=force))
+        done: list[BroughtIn] = []
+        return await retried(self._clock, lambda: self._bring_in(document, names, done, force=force))
 
-    async def _reset(self, source: str, partition: str | None) -> list[Forgotten]:
-        async with self._owning([source]) as work:
-            return [
-                await self._forget(work, checkpoint)
-                for checkpoint in await work.checkpoints.list(source)
-                if partition in (None, checkpoint.partition) and checkpoint.cursor
-            ]
+    async def _reset(self, source: str, partition: str | None, done: list[Forgotten]) -> list[Forgotten]:
+        """`done` is what an attempt before did, whose commit may have gone through unheard."""
+        async with self.owning([source]) as work:
+            if not await _went_in(work, {(source, e.checkpoint.partition): e.checkpoint.version + 1 for e in done}):
+                done[:] = [
+                    await self._forget(work, checkpoint)
+                    for checkpoint in await work.checkpoints.list(source)
+                    if partition in (None, checkpoint.partition) and checkpoint.cursor
+                ]
+        return done
 
     async def _forget(self, work: UnitOfWork, checkpoint: Checkpoint) -> Forgotten:
         await self._save(work, checkpoint.source, checkpoint.partition, NOTHING, checkpoint.version)
         return Forgotten(checkpoint, await work.validators.forget(checkpoint.source, checkpoint.partition))
 
-    async def _bring_in(self, document: StateDocument, names: Sequence[str], *, force: bool) -> list[BroughtIn]:
-        async with self._owning(names) as work:
-            plan = await self._plan(work, document, force=force)
-            stored = {(source, position.partition): position for source, position in document.positions()}
-            for each in plan:
-                if each.done != "unchanged":
-                    position = stored[each.source, each.partition]
-                    await self._save(work, each.source, each.partition, position.cursor, each.version - 1)
-                    await work.validators.forget(each.source, each.partition)
-                    validators = [validator.value() for validator in position.validators]
-                    await work.validators.save(each.source, each.partition, validators)
-        return plan
+    async def _bring_in(
+        self, document: StateDocument, names: Sequence[str], done: list[BroughtIn], *, force: bool
+    ) -> list[BroughtIn]:
+        """`done` is what an attempt before did, whose commit may have gone through unheard."""
+        async with self.owning(names) as work:
+            if not await _went_in(work, {(e.source, e.partition): e.version for e in done if e.done != "unchanged"}):
+                done[:] = await self._plan(work, document, force=force)
+                positions = {(source, position.partition): position for source, position in document.positions()}
+                for each in done:
+                    if each.done != "unchanged":
+                        await self._put(work, each, positions[each.source, each.partition])
+        return done
+
+    async def _put(self, work: UnitOfWork, each: BroughtIn, position: StoredPosition) -> None:
+        await self._save(work, each.source, each.partition, position.cursor, each.version - 1)
+        await work.validators.forget(each.source, each.partition)
+        await work.validators.save(each.source, each.partition, [one.value() for one in position.validators])
 
     async def _save(self, work: UnitOfWork, source: str, partition: str, cursor: Cursor, version: int) -> None:
-        await work.checkpoints.save(
-            source, partition, cursor, expected_version=version, run_id=None, at=self._clock.now()
-        )
+        """The instant never goes back: runs take what they read for seen after it (a clock may be behind)."""
+        stored, now = await work.checkpoints.get(source, partition), self._clock.now()
+        at = now if stored is None else max(now, stored.updated_at)
+        await work.checkpoints.save(source, partition, cursor, expected_version=version, run_id=None, at=at)
 
     async def _plan(self, work: UnitOfWork, document: StateDocument, *, force: bool) -> list[BroughtIn]:
         plan = [await _one(work, source, position) for source, position in document.positions()]
@@ -138,7 +149,7 @@ class State:
         return plan
 
     @asynccontextmanager
-    async def _owning(self, sources: Iterable[str]) -> AsyncIterator[UnitOfWork]:
+    async def owning(self, sources: Iterable[str]) -> AsyncIterator[UnitOfWork]:
         """A unit of work that holds these sources, committed where its body ends well. Raises ConflictError."""
         seen = [(name, await self._released(name)) for name in sorted(set(sources))]
         async with self._store.begin() as work:
@@ -167,6 +178,12 @@ class State:
                 hint=f"Wait until it has ended: `kasparro runs --source {source} --status running` shows it.",
             )
         return lease
+
+
+async def _went_in(work: UnitOfWork, versions: Mapping[tuple[str, str], int]) -> bool:
+    """True when each of these positions stands as somebody who is no run left it, at this version."""
+    stored = [(await work.checkpoints.get(*place), version) for place, version in versions.items()]
+    return bool(stored) and all(at is not None and (at.version, at.run_id) == (n, None) for at, n in stored)
 
 
 async def _one(work: UnitOfWork, source: str, position: StoredPosition) -> BroughtIn:

@@ -15,6 +15,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from datetime import datetime
+from math import isfinite
 from typing import Any
 
 from pydantic import ValidationError
@@ -62,9 +63,18 @@ class StateDocument(Shape):
 def read_document(text: str | bytes) -> StateDocument:
     """A document from its text. Raises ConfigurationError that names the place or the member at fault."""
     try:
-        return parse_document(json.loads(text))
+        return parse_document(json.loads(text, parse_constant=_no_number, parse_float=_finite))
     except (ValueError, RecursionError) as error:
         raise ConfigurationError("This is no document of `kasparro state export`.", problems=(str(error),)) from error
+
+
+def _no_number(constant: str) -> float:
+    raise ValueError(f"expected JSON, found {constant}, which has no place in it")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    return number if isfinite(number) else _no_number(text)
 
 
 def parse_document(data: Any) -> StateDocument:

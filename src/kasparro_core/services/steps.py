@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import math
 from collections.abc import Awaitable, Callable
 from typing import TypeVar
 
@@ -16,13 +17,21 @@ _FIRST_WAIT = 0.1
 _GROWTH = 3  # four seconds in all: a server that restarts is back by then
 
 
-async def retried(clock: Clock, attempt: Callable[[], Awaitable[T]]) -> T:
-    """Try a whole unit of work again while its fault may pass. Raises the last TransientStorageError."""
-    wait = _FIRST_WAIT
+BRIEFLY = 10.0
+"""Seconds within which somebody who waits for a beginning is worth another attempt: a fault that shows at once is
+survived, and a database that has itself waited for a lock, 20 or 30 s, is not asked to do so five times."""
+
+
+async def retried(clock: Clock, attempt: Callable[[], Awaitable[T]], *, within: float = math.inf) -> T:
+    """Try a whole unit of work again while its fault may pass, and no more than `within` seconds have passed. Raises
+    the last TransientStorageError."""
+    wait, last = _FIRST_WAIT, clock.monotonic() + within
     for _ in range(_ATTEMPTS - 1):
         try:
             return await attempt()
         except TransientStorageError:
+            if clock.monotonic() + wait > last:
+                raise
             await clock.sleep(wait)
             wait *= _GROWTH
     return await attempt()

@@ -15,10 +15,12 @@ from datetime import datetime
 from typing import Protocol
 
 from kasparro_core.errors import ConflictError
-from kasparro_core.model import ScheduleState, Slot, SlotState, Trigger
+from kasparro_core.model import ScheduleState, SkipReason, Slot, SlotState, Trigger
+from kasparro_core.policy.courtesy import Hold
 from kasparro_core.ports import Store, UnitOfWork
 from kasparro_core.services.desk import Desk, Started
 from kasparro_core.services.jobs import SourceJob
+from kasparro_core.services.partition_states import whole_hold
 
 KEPT_MISSED = 1000
 """Rows that are written for slots missed in a row; still older ones are counted in the oldest of them."""
@@ -73,11 +75,11 @@ class Timetable:
         """Take what is due; how many slots this process took. Raises StorageError."""
         async with self._store.begin(write=False) as work:
             now = await work.schedules.now()
-            due = await work.schedules.due()
+            due = [state for state in await work.schedules.due() if self._is_ours(state)]
+            holds = {state.source: await whole_hold(work, self._jobs[state.source].source, now) for state in due}
         taken = 0
         for state in due:
-            if self._is_ours(state):
-                taken += await self._take(state, now)
+            taken += await self._take(state, now, holds[state.source])
         return taken
 
     async def _settle_one(self, work: UnitOfWork, source: str, now: datetime) -> None:
@@ -97,20 +99,33 @@ class Timetable:
         rule = self._rules.get(state.source)
         return rule is not None and rule.spec == state.spec and state.source in self._jobs
 
-    async def _take(self, state: ScheduleState, now: datetime) -> bool:
+    async def _take(self, state: ScheduleState, now: datetime, hold: Hold | None) -> bool:
+        job = self._jobs[state.source]
+        if hold is not None and hold.wait(now, job.patience) is not None:
+            return False  # it stays due, and is taken when the source may be asked
         turn = await asyncio.to_thread(_turn, state, self._rules[state.source], now)  # seconds, after a long sleep
 
         async def note(work: UnitOfWork, started: Started) -> None:
+            if await _is_backfilled(work, started.busy.get(state.source)):
+                raise ConflictError("a backfill has the source, and gives it back after its round")
             slot_at, next_at = turn.following or (None, None)
             await work.schedules.advance(state, slot_at=slot_at, next_at=next_at)
-            await work.schedules.record([*turn.missed, _slot(state.source, turn.slot_at, started)])
+            await work.schedules.record([*turn.missed, _slot(state.source, turn.slot_at, started, hold)])
 
         try:
-            await self._desk.start([self._jobs[state.source]], Trigger.SCHEDULE, beside=note)
+            await self._desk.start([] if hold is not None else [job], Trigger.SCHEDULE, beside=note)
         except ConflictError as lost:
             _log.debug("slot %s of source %s was not taken here: %s", turn.slot_at, state.source, lost)
             return False
+        if hold is not None:
+            _log.info("slot %s of source %s is skipped: %s", turn.slot_at, state.source, hold)
         return True
+
+
+async def _is_backfilled(work: UnitOfWork, run_id: int | None) -> bool:
+    """A slot waits for the end of a round: skipped, it would come off badly for as long as the backfill takes."""
+    run = None if run_id is None else await work.runs.get(run_id)
+    return run is not None and run.trigger is Trigger.BACKFILL
 
 
 async def _since(work: UnitOfWork, source: str, now: datetime) -> datetime:
@@ -120,10 +135,12 @@ async def _since(work: UnitOfWork, source: str, now: datetime) -> datetime:
     return max([now, *(slot.slot_at for slot in noted)])
 
 
-def _slot(source: str, slot_at: datetime, started: Started) -> Slot:
+def _slot(source: str, slot_at: datetime, started: Started, hold: Hold | None) -> Slot:
+    if hold is not None:
+        return Slot(source, slot_at, SlotState.SKIPPED, reason=hold.reason)
     if started.runs:
         return Slot(source, slot_at, SlotState.RAN, started.runs[0].run_id)
-    return Slot(source, slot_at, SlotState.SKIPPED, started.busy[source])
+    return Slot(source, slot_at, SlotState.SKIPPED, started.busy[source], reason=SkipReason.RUNNING)
 
 
 def _turn(state: ScheduleState, rule: SlotRule, now: datetime) -> _Turn:

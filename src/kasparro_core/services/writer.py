@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import NamedTuple
 
 from kasparro_core.errors import UnstorableError
@@ -12,9 +13,12 @@ from kasparro_core.model import (
     Checkpoint,
     Counters,
     Cursor,
+    Event,
+    Extent,
     FetchFacts,
     Observation,
     PackedPayload,
+    PartitionNews,
     Rejection,
     Run,
     Validator,
@@ -22,8 +26,9 @@ from kasparro_core.model import (
 from kasparro_core.ports import Clock, Observer, Store, UnitOfWork
 from kasparro_core.services.events import batch_committed
 from kasparro_core.services.jobs import SourceJob
-from kasparro_core.services.keeping import Kept, Sight, keep
+from kasparro_core.services.keeping import Kept, Sight, counted, keep
 from kasparro_core.services.lease import LeaseKeeper
+from kasparro_core.services.partition_states import PartitionBook, gap_event
 from kasparro_core.services.position import SlicePosition
 from kasparro_core.services.prepare import PreparedBatch, Slice
 from kasparro_core.services.steps import retried
@@ -41,17 +46,22 @@ class Place:
     fetch: FetchFacts
     after: Cursor
     validators: tuple[Validator, ...]
+    outdated: tuple[str, ...] = ()
+    extent: Extent = Extent.PART
+    same_as: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class _Step:
-    """One slice to be written at its place. `cost` is what the read cost, given with its first slice."""
+    """One slice to be written at its place. `cost` is what the read cost, given with its first slice, and so is the
+    `gap` that it found."""
 
     part: Slice
     place: Place
     packed: PackedPayload | None
     last: bool
     cost: FetchFacts | None
+    gap: Event | None = None
 
 
 class _Written(NamedTuple):
@@ -78,6 +88,7 @@ class PartitionWriter:
         partition: str,
         lease: LeaseKeeper,
         checkpoint: Checkpoint | None,
+        book: PartitionBook,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -86,12 +97,23 @@ class PartitionWriter:
         self._run = run
         self._partition = partition
         self._lease = lease
+        self._book = book
         self._cursor: Cursor = checkpoint.cursor if checkpoint else {}
         self._version = checkpoint.version if checkpoint else 0
         self._seen_at = checkpoint.updated_at if checkpoint else None
         self._seq = 0
         self._in_doubt: _Written | None = None
         self.counters = Counters()
+
+    @property
+    def version(self) -> int:
+        """The checkpoint's version, as this writer left it."""
+        return self._version
+
+    @property
+    def seen_at(self) -> datetime | None:
+        """When what was committed last was observed."""
+        return self._seen_at
 
     def next_seq(self) -> int:
         """The place of the next read in the run's ledger, from 1."""
@@ -101,23 +123,39 @@ class PartitionWriter:
     async def write(self, prepared: PreparedBatch) -> None:
         """Commit all slices of a batch."""
         batch = prepared.batch
-        place = Place(self.next_seq(), None, self._in_order(batch.fetch), batch.cursor, tuple(batch.validators))
+        refused = sum(part.rejected for part in prepared.slices)
+        asking = _with_refused(batch.validators, refused), tuple(batch.outdated)
+        listed = batch.extent, batch.same_as
+        place = Place(self.next_seq(), None, self._in_order(batch.fetch), batch.cursor, *asking, *listed)
         for number, part in enumerate(prepared.slices):
             last = number == len(prepared.slices) - 1
-            first_fetch = batch.fetch if number == 0 else None
-            place = await self.write_slice(part, place, packed=prepared.packed, last=last, cost=first_fetch)
+            cost, news = (batch.fetch, batch.news) if number == 0 else (None, None)
+            place = await self.write_slice(part, place, packed=prepared.packed, last=last, cost=cost, news=news)
 
     async def write_slice(
-        self, part: Slice, place: Place, *, packed: PackedPayload | None, last: bool, cost: FetchFacts | None
+        self,
+        part: Slice,
+        place: Place,
+        *,
+        packed: PackedPayload | None,
+        last: bool,
+        cost: FetchFacts | None,
+        news: PartitionNews | None = None,
     ) -> Place:
-        """Commit one slice, trying again what may pass. `cost` is what the read cost, given with its first slice."""
-        written = await self._written(_Step(part, place, packed, last, cost))
+        """Commit one slice, trying again what may pass. `cost` is what the read cost and `news` what it learned, both
+        given with its first slice."""
+        gap = gap_event(self._run, self._partition, news, self._seen_at, place.fetch.observed_at) if news else None
+        written = await self._written(_Step(part, place, packed, last, cost, gap))
         self._in_doubt = None
         self._version += 1
         self._cursor = written.cursor
         self._seen_at = written.place.fetch.observed_at
         self.counters = self.counters.plus(written.delta)
         self._observer.batch_committed(self._run, self._partition, written.delta)
+        if news is not None:
+            self._book.learned(self._partition, news, gap)
+        if gap is not None:
+            self._observer.noted(self._run, gap)
         told = (*part.rejections, *part.notes, *written.refused)
         if told:
             self._observer.rejected(self._run, self._partition, told)
@@ -133,33 +171,35 @@ class PartitionWriter:
     async def _written(self, step: _Step) -> _Written:
         """Commit a slice: as a whole, or if the database refuses a value of it, everything else of it."""
         try:
-            return await retried(self._clock, lambda: self._write_unless_done(step, careful=False))
+            return await retried(self._clock, lambda: self._write_once(step, careful=False))
         except UnstorableError:
-            return await retried(self._clock, lambda: self._write_unless_done(step, careful=True))
+            return await retried(self._clock, lambda: self._write_once(step, careful=True))
 
-    async def _write_unless_done(self, step: _Step, *, careful: bool) -> _Written:
-        """Write, unless the attempt before got as far as its commit and that went through unheard."""
-        written = self._in_doubt
-        if written is not None and await self._was_committed():
-            return written
+    async def _unheard(self, work: UnitOfWork) -> _Written | None:
+        """What the attempt before wrote, if it got as far as its commit and that went through unheard: a connection
+        that breaks during COMMIT leaves open whether it happened, and the checkpoint knows. To be asked under the
+        renewed lease: its row is locked by a COMMIT that is still under way, so that the answer is final."""
+        if self._in_doubt is None:
+            return None
+        stored = await work.checkpoints.get(self._job.name, self._partition)
+        if stored is not None and (stored.version, stored.run_id) == (self._version + 1, self._run.run_id):
+            return self._in_doubt
         self._in_doubt = None
-        return await self._write_once(step, careful=careful)
-
-    async def _was_committed(self) -> bool:
-        """A connection that breaks during COMMIT leaves open whether it happened: the checkpoint knows."""
-        async with self._store.begin(write=False) as work:
-            stored = await work.checkpoints.get(self._job.name, self._partition)
-        return stored is not None and (stored.version, stored.run_id) == (self._version + 1, self._run.run_id)
+        return None
 
     async def _write_once(self, step: _Step, *, careful: bool) -> _Written:
         async with self._lease.begin() as work:
             renewed = await self._lease.renew_in(work)
+            if (unheard := await self._unheard(work)) is not None:
+                return unheard
             place = await self._stored(work, step)
             kept = await keep(work, step.part, self._sight(place), careful=careful)
             delta = _delta(step.part, kept, step.cost)
             cursor = self._cursor_after(step.part, place, last=step.last)
             await self._note(work, step, place, cursor, delta)
             self._in_doubt = written = _Written(place, cursor, delta, kept.refused)
+            if step.gap is not None:
+                await self._book.write_gap(work, step.gap)
             await work.events.append(batch_committed(self._run, self._partition, delta, self._clock.now()))
             await work.commit()
         self._lease.renewed(renewed)
@@ -175,9 +215,12 @@ class PartitionWriter:
         """The ledger of the run and of the read, the validators with the last slice, the checkpoint."""
         name, run_id = self._job.name, self._run.run_id
         await work.runs.add(run_id, delta)
-        await work.runs.record_read(self._read(place), counters=delta)
+        await work.runs.record_read(self._read(place, delta.rejected + len(step.part.notes)), counters=delta)
         if step.last and place.validators:
-            await work.validators.save(name, self._partition, place.validators)
+            validators = _with_refused(place.validators, delta.rejected)
+            await work.validators.save(name, self._partition, validators)
+        if step.last and place.outdated:
+            await work.validators.forget(name, self._partition, place.outdated)
         at = place.fetch.observed_at
         await work.checkpoints.save(name, self._partition, cursor, expected_version=self._version, run_id=run_id, at=at)
         if step.cost is not None and step.cost.retry_reasons:
@@ -195,28 +238,34 @@ class PartitionWriter:
             source=self._job.name,
             run_id=self._run.run_id,
             raw_id=place.raw_id,
-            observed_at=place.fetch.observed_at,
+            observed_at=self._job.seen_at(self._partition, place.fetch.observed_at),
             history=self._job.history,
             by_occurrence=self._job.by_occurrence,
         )
         return Sight(self._partition, observation, self._run.run_id)
 
-    def _read(self, place: Place) -> BatchRead:
-        fetch = place.fetch
+    def _read(self, place: Place, refused: int) -> BatchRead:
         return BatchRead(
-            self._run.run_id, self._partition, place.seq, place.raw_id, fetch.url, fetch.status, fetch.observed_at
+            self._run.run_id,
+            self._partition,
+            place.seq,
+            place.raw_id,
+            place.fetch.url,
+            place.fetch.status,
+            place.fetch.observed_at,
+            refused=refused,
+            extent=place.extent,
+            same_as=place.same_as,
         )
 
 
+def _with_refused(validators: Sequence[Validator], refused: int) -> tuple[Validator, ...]:
+    """With how many items of their page were refused, as far as that is known by now."""
+    return tuple(replace(each, refused=max(each.refused, refused)) for each in validators)
+
+
 def _delta(part: Slice, kept: Kept, cost: FetchFacts | None) -> Counters:
-    inserted, updated, unchanged = kept.outcome
-    return Counters(
-        fetched=part.fetched,
-        inserted=inserted,
-        updated=updated,
-        unchanged=unchanged,
-        rejected=part.rejected + len(kept.refused),
-        batches=1,
+    return counted(part, kept)._replace(
         bytes_fetched=cost.bytes_fetched if cost else 0,
         requests=cost.requests if cost else 0,
         retries=cost.retries if cost else 0,

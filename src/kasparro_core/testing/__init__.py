@@ -22,15 +22,18 @@ _SUITES = (
     "keys",
     "leases",
     "ledger",
+    "listings",
     "order",
     "positions",
     "queries",
+    "rates",
     "records",
     "rejections",
     "pruning",
     "retention",
     "retention_raw",
     "schedules",
+    "schemas",
     "sources",
     "totals",
     "work",
@@ -45,13 +48,16 @@ from kasparro_core.testing.findings import FindingContract  # noqa: E402
 from kasparro_core.testing.keys import KeyContract  # noqa: E402
 from kasparro_core.testing.leases import LeaseContract, ProcessHandleContract  # noqa: E402
 from kasparro_core.testing.ledger import RawStoreContract, RunLogContract  # noqa: E402
+from kasparro_core.testing.listings import GoneContract, ListingContract  # noqa: E402
 from kasparro_core.testing.positions import CheckpointContract, PartitionContract, ValidatorContract  # noqa: E402
 from kasparro_core.testing.queries import RecordQueryContract  # noqa: E402
+from kasparro_core.testing.rates import RateContract  # noqa: E402
 from kasparro_core.testing.records import RecordRepositoryContract  # noqa: E402
 from kasparro_core.testing.rejections import RejectionContract  # noqa: E402
 from kasparro_core.testing.retention import RetentionContract  # noqa: E402
 from kasparro_core.testing.retention_raw import RawRetentionContract  # noqa: E402
 from kasparro_core.testing.schedules import ScheduleContract  # noqa: E402
+from kasparro_core.testing.schemas import SchemaContract  # noqa: E402
 from kasparro_core.testing.sources import DecoderContract, SourceContract  # noqa: E402
 from kasparro_core.testing.totals import TotalsContract  # noqa: E402
 from kasparro_core.testing.work import StoreContract, UnitOfWorkContract  # noqa: E402
@@ -63,10 +69,13 @@ __all__ = [
     "EntityContract",
     "EventContract",
     "FindingContract",
+    "GoneContract",
     "KeyContract",
     "LeaseContract",
+    "ListingContract",
     "PartitionContract",
     "ProcessHandleContract",
+    "RateContract",
     "RawRetentionContract",
     "RawStoreContract",
     "RecordQueryContract",
@@ -75,6 +84,7 @@ __all__ = [
     "RetentionContract",
     "RunLogContract",
     "ScheduleContract",
+    "SchemaContract",
     "SourceContract",
     "StoreContract",
     "TotalsContract",

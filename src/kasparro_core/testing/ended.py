@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from kasparro_core.errors import ConflictError
-from kasparro_core.model import Counters, LatestRuns, Metric, Run, RunStatus
+from kasparro_core.model import Counters, LatestRuns, Metric, Run, RunStatus, Trigger
 from kasparro_core.ports import Store
 from kasparro_core.testing.build import committed_run, later
 
@@ -39,6 +39,16 @@ class EndedRunContract:
         assert await _latest(store) == [a, b, LatestRuns("ü", alone)]
         assert await _latest(store, "b") == [b]
         assert await _latest(store, "none") == []
+
+    async def test_the_latest_runs_are_of_the_present(self, store: Store) -> None:
+        """A replay and a backfill are no news of the source, however they end: the run before them stays the newest."""
+        live = await _ended(store, "s", RunStatus.FAILED, 0)
+        for second, trigger in enumerate((Trigger.REPLAY, Trigger.BACKFILL), 1):
+            async with store.begin() as work:
+                run = await work.runs.start("s", trigger, later(second))
+                await work.runs.finish(run.run_id, RunStatus.SUCCEEDED, later(second))
+                await work.commit()
+        assert await _latest(store) == [LatestRuns("s", live, failure=live)]
 
     async def test_a_finished_run_is_added_to_the_totals(self, store: Store) -> None:
         """What it counted, its status and its duration; of a counter of 0 nothing. The sums grow run by run."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from decimal import Decimal
 
 import pytest
@@ -79,3 +80,23 @@ class FindingContract:
         await keep([anomaly(*place) for place in _PLACES])
         async with store.begin(write=False) as work:
             assert [found.anomaly_id for found in await work.findings.anomalies(query)] == ids
+
+    async def test_added_drift_gets_ids_in_order(self, store: Store) -> None:
+        """Each event under the next id, whatever id it brought, with every field exactly; ids go on in the next unit of
+        work, and are not given for what was rolled back."""
+        async with store.begin() as work:
+            await work.findings.add_drift([drift(2), drift(3)])
+            await work.findings.add_drift([])
+            await work.commit()
+        async with store.begin() as work:
+            await work.findings.add_drift([drift(4)])
+        async with store.begin() as work:
+            await work.findings.add_drift([drift(6)])
+            await work.commit()
+        async with store.begin(write=False) as work:
+            third, second, first = await work.findings.drift(FindingQuery())
+        assert (first.drift_id, second.drift_id) == (1, 2)
+        assert third.drift_id >= 3
+        assert [replace(each, drift_id=0) for each in (first, second, third)] == [
+            replace(drift(given), drift_id=0) for given in (2, 3, 6)
+        ]

@@ -109,11 +109,12 @@ class PartitionContract:
 
     async def test_inserts_then_replaces(self, store: Store) -> None:
         """A second save of one partition replaces every field."""
-        failed = PartitionState("s", "p", "failed", "404: not here", later(60), "https://moved.example/feed")
+        moved, quiet = "https://moved.example/feed", "hours=0,23 days=Sunday"
+        failed = PartitionState("s", "p", "failed", "404: not here", later(60), moved, "0f1e", quiet, 3, later(5))
         await _save_partition(store, failed)
         assert await _partitions(store) == [failed]
         await _save_partition(store, PartitionState("s", "p"))
-        assert await _partitions(store) == [PartitionState("s", "p", "ok", None, None, None)]
+        assert await _partitions(store) == [PartitionState("s", "p", "ok", None, None, None, None, None, 0, None)]
 
     async def test_lists_all_or_those_of_one_source(self, store: Store) -> None:
         """Sources and partitions do not mix."""
@@ -162,6 +163,25 @@ class ValidatorContract:
         async with store.begin() as work:
             await work.validators.save("s", "", many)
             assert len(await work.validators.load("s", "")) == 5000
+
+    async def test_keeps_what_an_answer_said_of_itself(self, store: Store) -> None:
+        """Every member comes back as it went in."""
+        whole = Validator("h", '"e"', "Sat", "b" * 64, 7, "{}", "max-age=60, public", "Sat, 21 Nov 2026", 3)
+        async with store.begin() as work:
+            await work.validators.save("s", "p", [whole])
+            assert await work.validators.load("s", "p") == {"h": whole}
+
+    async def test_forgets_those_of_some_requests(self, store: Store) -> None:
+        """Any number of requests, known or not: those of this partition go, the others stay."""
+        many = [Validator(f"h{n}") for n in range(1500)]
+        async with store.begin() as work:
+            for partition in ("p", "q"):
+                await work.validators.save("s", partition, many)
+            asked = [*(validator.request_hash for validator in many[:1400]), "unknown"]
+            assert await work.validators.forget("s", "p", asked) == 1400
+            assert await work.validators.forget("s", "p", []) == 0
+            assert len(await work.validators.load("s", "p")) == 100
+            assert len(await work.validators.load("s", "q")) == 1500
 
     async def test_forgets_those_of_one_partition(self, store: Store) -> None:
         """All of that partition go and are counted; others stay; what is saved afterwards is there again."""

@@ -8,6 +8,7 @@ import pytest
 
 from kasparro_core.model import RecordQuery, UpsertOutcome
 from kasparro_core.ports import Store
+from kasparro_core.testing.apart import ApartContract
 from kasparro_core.testing.build import SOURCE, bring_in, later, observe, prepared, record, table
 from kasparro_core.testing.exactness import ExactnessContract
 from kasparro_core.testing.history import HistoryContract
@@ -237,7 +238,9 @@ class ReadContract:
         assert len({row.change_seq for row in rows}) == len(rows)
 
 
-class RecordRepositoryContract(UpsertContract, ReadContract, OrderContract, HistoryContract, ExactnessContract):
+class RecordRepositoryContract(
+    UpsertContract, ApartContract, ReadContract, OrderContract, HistoryContract, ExactnessContract
+):
     """Everything that RecordRepository promises. Needs a fixture `store`: migrated and empty."""
 
 

@@ -27,6 +27,7 @@ class RejectionContract:
         assert (stored.stage, stored.code, stored.path) == ("decode", "row_ragged", "line 17")
         assert (stored.message, stored.key) == ("expected 3 columns, found 2: ü", "k")
         assert (stored.state, stored.times, stored.first_seen_at) == ("open", 1, later(3))
+        assert (stored.last_seen_at, stored.closed_at) == (later(3), None)
         assert stored.raw_id is not None
         async with store.begin(write=False) as work:
             assert await work.rejections.get(stored.rejection_id) == stored
@@ -61,12 +62,13 @@ class RejectionContract:
         assert one.key is None
 
     async def test_a_known_one_grows_times(self, store: Store) -> None:
-        """The same refusal again is the same row, seen once more, with its first instant."""
+        """The same refusal again is the same row, seen once more, with its first and its last instant."""
         await _add(store, [rejection(1)], second=1)
         await _add(store, [rejection(1)], second=2)
         await _add(store, [rejection(1)], second=3)
+        await _add(store, [rejection(1)], second=2.5)
         (stored,) = await _list(store)
-        assert (stored.times, stored.first_seen_at) == (3, later(1))
+        assert (stored.times, stored.first_seen_at, stored.last_seen_at) == (4, later(1), later(3))
 
     async def test_one_that_is_given_twice_in_a_batch_grows_times(self, store: Store) -> None:
         """Duplicates within one call are one row too."""
@@ -93,12 +95,70 @@ class RejectionContract:
     async def test_a_replay_leaves_a_known_one_as_it_is(self, store: Store) -> None:
         """With again=False a known rejection keeps times and state, open or resolved; a new one is kept."""
         await _add(store, [rejection(1, key="a"), rejection(2, key="b")])
-        await _resolve(store, ["b"])
+        await _resolve(store, ["b"], second=2)
         before = await _list(store)
         await _add(store, [rejection(1, key="a"), rejection(2, key="b"), rejection(3)], again=False)
         after = await _list(store)
         assert after[1:] == before
         assert (after[0].times, after[0].state) == (1, "open")
+
+    async def test_a_replay_opens_what_was_resolved_before_it_was_seen(self, store: Store) -> None:
+        """Seen again by a replay at an instant after that of the load which resolved it, a rejection is open, once, and
+        points to where it was seen; at that very instant it stays resolved."""
+        await _add(store, [rejection(1, key="a")], second=1)
+        await _resolve(store, ["a"], second=5)
+        await _add(store, [rejection(1, key="a")], second=5, again=False)
+        assert await _states(store) == ["resolved"]
+        opened_by = await _add(store, [replace(rejection(1, key="a"), index=4)], second=6, again=False)
+        (opened,) = await _list(store)
+        assert (opened.state, opened.times, opened.run_id, opened.raw_index) == ("open", 1, opened_by, 4)
+        assert (opened.last_seen_at, opened.closed_at) == (later(6), None)
+
+    async def test_a_replay_resolves_only_what_was_not_seen_later(self, store: Store) -> None:
+        """With again=False an item that loads resolves what was seen until then, and leaves open what came after it."""
+        await _add(store, [rejection(1, key="a"), rejection(2, key="a")], second=1)
+        await _add(store, [rejection(2, key="a")], second=3)
+        assert await _resolve(store, ["a"], second=2, again=False) == 1
+        assert [(row.raw_index, row.state, row.closed_at) for row in await _list(store)] == [
+            (2, "open", None),
+            (1, "resolved", later(2)),
+        ]
+        assert await _resolve(store, ["a"], second=3, again=False) == 1
+
+    async def test_settling_closes_what_is_refused_no_more(self, store: Store) -> None:
+        """Of the open rejections and notes that point to the given items of a payload, those that are not refused still
+        are resolved as of when they were seen last; other items, payloads and dropped ones stay."""
+        many = [rejection(n, key=f"k{n}", stage=Stage.FIELD if n == 4 else Stage.NORMALIZE) for n in range(6)]
+        await _add(store, many, second=1)
+        await _add(store, [rejection(9)], second=1)
+        stored = {row.raw_index: row for row in await _list(store)}
+        await _drop(store, [stored[2].rejection_id])
+        raw_id = stored[0].raw_id
+        assert raw_id is not None
+        async with store.begin() as work:
+            assert await work.rejections.settle(raw_id, [], many) == 0
+            assert await work.rejections.settle(raw_id, range(1, 5), [many[1], replace(many[3], code="other")]) == 2
+            assert await work.rejections.settle(raw_id, frozenset({3, 5}), [replace(many[5], index=0)]) == 0
+            await work.commit()
+        states = {row.raw_index: (row.state, row.closed_at) for row in await _list(store)}
+        over = ("resolved", later(1))
+        dropped = ("dropped", later(7))
+        still = ("open", None)
+        assert states == {0: still, 1: still, 2: dropped, 3: over, 4: over, 5: still, 9: still}
+
+    async def test_drops_what_is_open(self, store: Store) -> None:
+        """Dropping tells how many it closed, any number at once; what is dropped stays so when it is seen again or its
+        key loads, and grows `times`."""
+        await _add(store, [rejection(n, key=f"k{n}") for n in range(2_500)], second=1)
+        await _resolve(store, ["k0"])
+        ids = [row.rejection_id for row in await _list(store, RejectionQuery(limit=3_000))]
+        assert await _drop(store, [*ids, *ids[:5], 999_999]) == 2_499
+        assert await _drop(store, ids) == 0
+        assert await _drop(store, []) == 0
+        assert await _resolve(store, ["k1"]) == 0
+        await _add(store, [rejection(1, key="k1")], second=2)
+        (known,) = [row for row in await _list(store, RejectionQuery(limit=3_000)) if row.raw_index == 1]
+        assert (known.state, known.times, known.closed_at, known.last_seen_at) == ("dropped", 2, later(7), later(2))
 
     async def test_resolve_closes_the_open_ones_of_these_keys(self, store: Store) -> None:
         """All open rejections of the keys are resolved and counted, whatever their partition; others stay open."""
@@ -126,7 +186,7 @@ class RejectionContract:
 
     async def test_one_that_opens_again_names_what_opened_it(self, store: Store) -> None:
         """Its payload, by which it is looked into and which it keeps from being pruned, is the one that it now comes
-        from; further ones add to `times` alone."""
+        from; further ones add to `times` and say when alone."""
         await _add(store, [rejection(1, key="a")], second=1)
         (first,) = await _list(store)
         await _resolve(store, ["a"])
@@ -135,7 +195,7 @@ class RejectionContract:
         assert (opened.run_id, opened.raw_index, opened.first_seen_at) == (opened_by, 7, later(1))
         assert opened.raw_id not in (None, first.raw_id)
         await _add(store, [rejection(1, key="a")], second=3)
-        assert await _list(store) == [replace(opened, times=3)]
+        assert await _list(store) == [replace(opened, times=3, last_seen_at=later(3))]
 
     async def test_takes_any_number(self, store: Store) -> None:
         """Thousands of refused rows of one file are kept at once, and are known the second time."""
@@ -211,11 +271,18 @@ async def _add(
     return run.run_id
 
 
-async def _resolve(store: Store, keys: Sequence[str]) -> int:
+async def _resolve(store: Store, keys: Sequence[str], *, second: float = 5, again: bool = True) -> int:
     async with store.begin() as work:
-        resolved = await work.rejections.resolve(SOURCE, keys)
+        resolved = await work.rejections.resolve(SOURCE, keys, later(second), again=again)
         await work.commit()
     return resolved
+
+
+async def _drop(store: Store, ids: Sequence[int]) -> int:
+    async with store.begin() as work:
+        dropped = await work.rejections.drop(ids, later(7))
+        await work.commit()
+    return dropped
 
 
 async def _list(store: Store, query: RejectionQuery | None = None) -> list[StoredRejection]:

@@ -123,14 +123,14 @@ class RetentionContract:
             for number, key in enumerate(("a", "b", "c")):
                 refused = [rejection(number, key=key)]
                 await work.rejections.add(SOURCE, "", 1, None, refused, later(number))
-            assert await work.rejections.resolve(SOURCE, ["a", "c"]) == 2
+            assert await work.rejections.resolve(SOURCE, ["a", "c"], later(1)) == 2
             await work.commit()
         went = await prune(store, Prunable.RESOLVED_REJECTIONS, Bound(before=later(2)))
         assert went.rows == 1
         async with store.begin() as work:
             assert [row.key for row in await work.rejections.list(RejectionQuery())] == ["c", "b"]
             await work.rejections.add(SOURCE, "", 1, None, [rejection(0, key="a")], later(9))
-            assert await work.rejections.resolve(SOURCE, ["a"]) == 1
+            assert await work.rejections.resolve(SOURCE, ["a"], later(1)) == 1
             newest = (await work.rejections.list(RejectionQuery(limit=1)))[0]
         assert (newest.key, newest.times) == ("a", 1)
 

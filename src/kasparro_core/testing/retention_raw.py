@@ -110,7 +110,7 @@ class RawRetentionContract:
         await prune(store, Prunable.RAW, Bound(before=LATE))
         assert await _kept(store, raws) == [False, True, True]
         async with store.begin() as work:
-            await work.rejections.resolve(SOURCE, ["k"])
+            await work.rejections.resolve(SOURCE, ["k"], later(1))
             await work.commit()
         await prune(store, Prunable.RAW, Bound(before=LATE))
         assert await _kept(store, raws) == [False, False, True]

@@ -10,7 +10,7 @@ from datetime import UTC, datetime, timedelta, timezone
 import pytest
 
 from kasparro_core.errors import ConflictError
-from kasparro_core.model import ScheduleState, Slot, SlotState
+from kasparro_core.model import ScheduleState, SkipReason, Slot, SlotState
 from kasparro_core.ports import Store
 from kasparro_core.testing.build import later
 
@@ -138,7 +138,7 @@ class ScheduleContract:
         """Every field comes back, newest first; `limit` and the source select."""
         slots = [
             Slot("s", later(1), SlotState.MISSED, folded=3),
-            Slot("s", later(2), SlotState.SKIPPED, 7),
+            Slot("s", later(2), SlotState.SKIPPED, 7, reason=SkipReason.RUNNING),
             Slot("s", later(3), SlotState.RAN, 8),
         ]
         await _record(store, *slots)

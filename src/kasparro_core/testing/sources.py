@@ -11,7 +11,7 @@ from typing import Any, ClassVar, TypeAlias, cast
 import pytest
 
 from kasparro_core.errors import CheckpointError, PermanentSourceError
-from kasparro_core.model import Batch, Cursor, Decoded, RawPayload, Stage
+from kasparro_core.model import Batch, Cursor, Decoded, Extent, RawPayload, Stage
 from kasparro_core.ports import Decoder, ReadContext, Source
 from kasparro_core.testing.build import START
 
@@ -67,6 +67,21 @@ class SourceContract:
                 again = len(batch.items) if self.repeats_a_batch else 0
                 rest = _data(await read(make_source(), partition, _stored(batch.cursor)))
                 assert rest in [list(items)[start:] for start in {done, done - again}]
+
+    async def test_says_of_a_whole_read_or_of_none_that_it_lists_everything(
+        self, make_source: MakeSource, expected: Expected
+    ) -> None:
+        """Where a first read begins a listing, its first batch alone does, and its last one alone ends it; one that
+        goes on from a cursor begins none, and ends the one that it goes on with."""
+        for partition in expected:
+            batches = await read(make_source(), partition)
+            lists = Extent.FIRST in batches[0].extent
+            assert [Extent.FIRST in batch.extent for batch in batches] == [lists, *[False] * (len(batches) - 1)]
+            assert [Extent.LAST in batch.extent for batch in batches] == [*[False] * (len(batches) - 1), lists]
+            for batch in batches[:-1]:
+                rest = await read(make_source(), partition, _stored(batch.cursor))
+                assert not any(Extent.FIRST in further.extent for further in rest)
+                assert [Extent.LAST in further.extent for further in rest] == [*[False] * (len(rest) - 1), lists]
 
     async def test_the_last_cursor_is_readable(self, make_source: MakeSource, expected: Expected) -> None:
         """The next run starts from the last cursor, and so does the one after it."""

@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 from live import Live
 
-CASES = int(os.environ.get("KASPARRO_SCHEMATHESIS_CASES", "2"))
+CASES = int(os.environ.get("KASPARRO_SCHEMATHESIS_CASES", "1"))
 """Cases an operation, beside those that its description lists; the storm before a release takes 300."""
 STREAMS = """
 [[operations]]
 include-path = "/events"
-request-timeout = 1
+request-timeout = 0.25
 """
 """A stream has no end: so many seconds of it are read in each case."""
 
@@ -41,7 +41,7 @@ async def test_no_finding(live: Live, tmp_path: Any) -> None:
     well-formed cursor, pair of dates and pair of runs be accepted is left out, which no schema can say."""
     await _fill(live)
     (tmp_path / "schemathesis.toml").write_text(STREAMS, encoding="utf-8")
-    checks = ["--checks", "all", "--exclude-checks", "positive_data_acceptance", "--continue-on-failure"]
+    checks = ["--checks", "all", "--exclude-checks", "positive_data_acceptance", "--continue-on-failure", "--workers", "4"]
     options = ["-n", str(CASES), "--seed", "1", "-H", f"X-API-Key: {live.key}", "--no-color"]
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "schemathesis.cli", "run", f"{live.url}/openapi.json", *checks, *options),

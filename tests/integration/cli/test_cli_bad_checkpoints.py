@@ -24,6 +24,7 @@ OTHERS = """
 type = "csv"
 path = "*.csv"
 batch_rows = 2
+mark_gone = false
 [sources.rows.mapping]
 key = "id"
 value = "price"

@@ -15,6 +15,7 @@ CONFIG = """
 type = "csv"
 path = "a.csv"
 kind = "candle"
+mark_gone = true
 [sources.a.mapping]
 key = "id"
 title = "title"
@@ -65,6 +66,17 @@ def test_csv_is_safe_for_spreadsheets(loaded: Any) -> None:
 def test_each_filter_chooses(loaded: Any, filters: list[str], keys: list[str]) -> None:
     """Every filter of the reference narrows the stream; a day as the end counts whole."""
     assert [json.loads(line)["key"] for line in loaded("export", *filters).out.splitlines()] == keys
+
+
+def test_what_is_gone_can_be_told_from_the_rest(loaded: Any, folder: Path) -> None:
+    """A row that the file does not hold any more: with --gone it alone, with --present all others, without both."""
+    lines = (folder / "a.csv").read_text(encoding="utf-8").splitlines(keepends=True)
+    (folder / "a.csv").write_text("".join([*lines[:2], *lines[3:]]), encoding="utf-8")
+    assert loaded("run").code == 0
+    for filters, keys in ((["--gone"], ["2"]), (["--present"], ["1", "3"]), ([], ["1", "2", "3"])):
+        found = [json.loads(line) for line in loaded("export", *filters).out.splitlines()]
+        assert [row["key"] for row in found] == keys
+        assert {row["key"] for row in found if row["gone_at"]} == {"2"} & set(keys)
 
 
 @pytest.mark.parametrize("filters", [["--min-value", "lots"], ["--start-date", "yesterday"], ["--max-value", "NaN"]])

@@ -138,6 +138,24 @@ def test_export_and_import_move_a_pipeline_to_another_database(
     assert [each["source"] for each in json.loads(back.out)["sources"]] == ["prices"]
 
 
+def test_a_document_may_come_through_a_pipe(ran: Path) -> None:
+    """`-` is standard input; a file that is not there is one sentence."""
+
+    def piped(*arguments: str, given: str = "") -> subprocess.CompletedProcess[str]:
+        command = [sys.executable, "-m", "kasparro_app", "state", *arguments]
+        return subprocess.run(command, cwd=ran, input=given, capture_output=True, text=True, timeout=60, check=False)
+
+    document = piped("export", "prices").stdout
+    assert piped("reset", "prices", "--yes").returncode == 0
+    done = piped("import", "-", "--json", given=document)
+    assert [each["done"] for each in json.loads(done.stdout)] == ["imported"] * 2
+    missing = piped("import", "nothing.json")
+    assert (missing.returncode, missing.stderr) == (
+        2,
+        "error: nothing.json cannot be read: No such file or directory\n",
+    )
+
+
 def test_an_import_that_is_refused_changes_nothing(kasparro: Any, ran: Path) -> None:
     """A foreign cursor, a position that is there, a text that is no document: each has its sentence."""
     document = json.loads(kasparro("state", "export", "prices").out)

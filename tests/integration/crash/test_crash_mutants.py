@@ -48,7 +48,7 @@ MUTANTS = {
         WRITER,
         """        async with self._lease.begin() as work:
             renewed = await self._lease.renew_in(work)
-            place = await self._stored(work, step)
+            if (unheard := await self._unheard(work)) is not None:
 """,
         """        async with self._store.begin() as ahead:
             await ahead.checkpoints.save(
@@ -59,7 +59,7 @@ MUTANTS = {
         self._version += 1
         async with self._lease.begin() as work:
             renewed = await self._lease.renew_in(work)
-            place = await self._stored(work, step)
+            if (unheard := await self._unheard(work)) is not None:
 """,
         SIMULATION,
         "in one commit",
@@ -128,7 +128,7 @@ MUTANTS = {
         LEASE,
         "            if self._clock.monotonic() - self._renewed_at >= interval:\n",
         "            if False:\n",
-        SIMULATION,
+        ("-m", "simulated", "40", "120"),  # a source that is silent for longer than a lease is rarer,
         "which is alive and well",
     ),
     "claim without compare": Mutant(
@@ -140,8 +140,8 @@ MUTANTS = {
     ),
     "answer of a commit believed": Mutant(
         WRITER,
-        "        if written is not None and await self._was_committed():\n",
-        "        if False:\n",
+        "        if self._in_doubt is None:\n",
+        "        if True:\n",
         SIMULATION,
         "was in its own way",
     ),

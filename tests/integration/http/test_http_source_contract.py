@@ -13,6 +13,7 @@ import pytest
 from kasparro_adapters.clock import SystemClock
 from kasparro_adapters.http import AiohttpFetcher, HttpSource, HttpSourceConfig, JsonDecoder
 from kasparro_core.testing import SourceContract
+from kasparro_core.testing.sources import START
 
 ROWS = [{"id": n, "name": f"row {n}"} for n in range(1, 12)]
 SIZE = 3
@@ -55,13 +56,20 @@ def address():
     thread.join()
 
 
+class AtTheStart(SystemClock):
+    """Says the instant at which the contract's reads begin: pages were read just now."""
+
+    def now(self):
+        return START
+
+
 class _OverHttp(SourceContract):
     paginate: dict[str, object]
 
     @pytest.fixture
     async def opened(self):
         """A fetcher."""
-        async with AiohttpFetcher(SystemClock()) as fetcher:
+        async with AiohttpFetcher(AtTheStart()) as fetcher:
             yield fetcher
 
     @pytest.fixture

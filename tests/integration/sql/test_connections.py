@@ -161,5 +161,5 @@ async def test_rejections_with_impossible_characters_are_kept(database_url: str)
         (kept,) = await work.rejections.list(RejectionQuery())
         assert (kept.times, kept.payload) == (2, '{"name":"a\\u0000b\\ud800"}')
         assert (kept.path, kept.message) == ("na\N{REPLACEMENT CHARACTER}me", "found '\N{REPLACEMENT CHARACTER}'")
-        assert await work.rejections.resolve(SOURCE, ["k\0"]) == 1
+        assert await work.rejections.resolve(SOURCE, ["k\0"], later(0)) == 1
     await store.close()

@@ -13,9 +13,12 @@ from typing import Any
 
 import asyncpg
 import pytest
+from filelock import FileLock
+from scripted import SteppingClock
 
 from kasparro_adapters.sql import process_handle
 from kasparro_adapters.sql.handles.advisory import AdvisoryHandle
+from kasparro_adapters.sql.handles.file import FileHandle
 from kasparro_adapters.sql.url import parse_url
 from kasparro_core.errors import PermanentStorageError
 from kasparro_core.ports import Liveness, ProcessHandle
@@ -39,7 +42,7 @@ asyncio.run(main())
 @pytest.fixture
 async def handle(database_url: str) -> AsyncIterator[ProcessHandle]:
     """This process's handle, held."""
-    made = process_handle(database_url)
+    made = process_handle(database_url, SteppingClock())
     await made.hold()
     yield made
     await made.close()
@@ -146,7 +149,7 @@ async def test_a_cancelled_look_leaves_the_handle_held(handle: ProcessHandle, da
 
 async def test_two_judges_agree_that_a_dead_one_is_dead(handle: ProcessHandle, database_url: str) -> None:
     """A judge that comes after another one says the same."""
-    second = process_handle(database_url)
+    second = process_handle(database_url, SteppingClock())
     async with _child(database_url) as (process, owner):
         process.kill()
         await process.wait()
@@ -192,6 +195,31 @@ async def test_a_file_handle_sweeps_up_after_the_dead(sqlite_url: str) -> None:
     assert not directory.exists()
 
 
+@pytest.mark.skipif(os.name == "nt", reason="Windows deletes no open file")
+async def test_a_file_that_its_owner_locks_just_when_it_is_swept_up_stays(
+    sqlite_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Somebody finds the file of a new owner that is not locked yet, and the owner locks it as soon as it can: others
+    see it alive."""
+    owner, sweeper, third = (FileHandle(Path(sqlite_url.removeprefix("sqlite:///"))) for _ in range(3))
+    await third.hold()
+    file, release = Path(owner._lock.lock_file), FileLock.release
+    file.touch()
+
+    def released(lock: FileLock, force: bool = False) -> None:
+        release(lock, force=force)
+        if not owner._lock.is_locked and lock.lock_file == str(file):
+            monkeypatch.undo()
+            owner._hold()
+
+    monkeypatch.setattr(FileLock, "release", released)
+    sweeper._judge(file.stem)
+    assert owner._lock.is_locked
+    assert await third.judge(owner.owner) is Liveness.ALIVE
+    for handle in (owner, third):
+        await handle.close()
+
+
 async def test_a_file_handle_whose_file_was_removed_is_taken_anew(sqlite_url: str) -> None:
     """Somebody tidied up: the next hold() makes the file again, so that others see us alive."""
     directory = Path(sqlite_url.removeprefix("sqlite:///") + ".owners")
@@ -219,7 +247,6 @@ async def test_a_lost_connection_is_made_again(postgres_url: str) -> None:
     admin = await asyncpg.connect(postgres_url)
     ended = await admin.fetch("SELECT pg_terminate_backend(pid, 5000) FROM pg_locks WHERE locktype = 'advisory'")
     assert len(ended) == 1
-    assert await other.judge(handle.owner) is Liveness.DEAD
     await handle.hold()
     assert await other.judge(handle.owner) is Liveness.ALIVE
     await admin.close()
@@ -238,7 +265,7 @@ class _Pooled(AdvisoryHandle):
 @pytest.mark.postgres
 async def test_behind_a_pooler_nobody_is_judged(postgres_url: str) -> None:
     """Where a session is not tied to the process, locks say nothing about life."""
-    pooled, other = _Pooled(parse_url(postgres_url)), process_handle(postgres_url)
+    pooled, other = _Pooled(parse_url(postgres_url), SteppingClock()), process_handle(postgres_url)
     await pooled.hold()
     await pooled.hold()
     assert await pooled.judge(other.owner) is Liveness.UNKNOWN

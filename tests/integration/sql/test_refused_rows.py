@@ -287,6 +287,26 @@ async def test_columns_that_somebody_narrowed(
     await bench.store.close()
 
 
+@pytest.mark.postgres
+async def test_a_rule_that_is_checked_at_the_commit_costs_its_row_alone(postgres_url: str) -> None:
+    """A foreign key that is deferred refuses nothing before the commit: in the careful attempt it is asked at once."""
+    await execute(
+        postgres_url,
+        "CREATE TABLE known AS SELECT 'S' || generate_series(0, 63) AS symbol",
+        "ALTER TABLE known ADD UNIQUE (symbol)",
+        "ALTER TABLE records ADD FOREIGN KEY (symbol) REFERENCES known (symbol) DEFERRABLE INITIALLY DEFERRED",
+    )
+    bench = Bench(postgres_url)
+    rows = [row(n, symbol="unknown" if n in (3, 40) else f"S{n}") for n in range(64)]
+    run = await bench.run([rows, [row(99, symbol="S1")]])
+    assert (run.status, run.counters.inserted, run.counters.rejected) == (RunStatus.SUCCEEDED, 63, 2)
+    assert {(found.raw_index, found.code) for found in await bench.rejections()} == {
+        (3, "constraint_violated"),
+        (40, "constraint_violated"),
+    }
+    await bench.store.close()
+
+
 async def test_sqlite_rejects_what_is_too_big_for_it(sqlite_url: str) -> None:
     """A text beyond SQLite's limit of length (lowered here) is one rejection, found among its neighbours."""
     store = SqlStore(sqlite_url)
@@ -308,7 +328,7 @@ async def test_a_savepoint_does_not_catch_what_ends_a_transaction(sqlite_url: st
     rule = "CREATE TRIGGER all_gone BEFORE INSERT ON records WHEN NEW.key = 'k2' BEGIN"
     await execute(sqlite_url, f"{rule} SELECT RAISE(ROLLBACK, 'never'); END")
     store = SqlStore(sqlite_url)
-    with pytest.raises(PermanentStorageError):
+    with pytest.raises(PermanentStorageError, match=r"undid the whole transaction.*RAISE\(ABORT\)"):
         async with store.begin() as work:
             await _keep(work, [prepared(record(f"k{n}"), n) for n in range(4)])
             await work.commit()

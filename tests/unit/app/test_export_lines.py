@@ -5,8 +5,10 @@ from __future__ import annotations
 import csv
 import io
 import json
+from collections.abc import Callable
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -32,7 +34,7 @@ def cells(line: str) -> dict[str, str]:
     "text",
     [
         *("=1+1", "+1", "-1", "@SUM(A1)", '=HYPERLINK("http://x")'),
-        *("\tx", "\rx", "\nx"),
+        *("\tx", "\rx", "\nx", 'DDE ("cmd";"/C calc";"!A0")A0', " dde(x)"),
         *(" =x", "\u00a0 =x", "\u200b=x", "\ufeff=x"),
         *("\uff1d1+1", "\uff0b1", "\uff0d1", "\uff20x"),
     ],
@@ -42,7 +44,18 @@ def test_a_text_that_a_spreadsheet_would_run_is_led_by_an_apostrophe(text: str) 
     assert cells(csv_line(stored(title=text)))["title"] == f"'{text}"
 
 
-@pytest.mark.parametrize("text", ["plain", "a=b", "1-2", "", "  ", " x=1", 'quote " and , comma', "two\nlines"])
+def test_a_public_list_of_formulas_is_neutralized(shared_data: Callable[..., Path]) -> None:
+    """Each cell of the list, in every text column and behind every kind of blank, is led by an apostrophe."""
+    listed = shared_data("corpora", "security", "csv_formula.jsonl").read_text("utf-8").splitlines()
+    for text in [f"{blank}{json.loads(line)['cell']}" for line in listed for blank in ("", " ", "\t", "\r\n")]:
+        row = cells(csv_line(stored(title=text, symbol=text, external_id=text, url=text, currency=text)))
+        assert {row[name] for name in ("title", "symbol", "external_id", "url", "currency")} == {f"'{text}"}
+    assert len(listed) > 3
+
+
+@pytest.mark.parametrize(
+    "text", ["plain", "a=b", "1-2", "DDE", "dde-1", "", "  ", " x=1", 'quote " and , comma', "two\nlines"]
+)
 def test_other_texts_are_as_they_are(text: str) -> None:
     """Signs inside a text, quotes and commas come back from the CSV as they were."""
     line = csv_line(stored(title=text))

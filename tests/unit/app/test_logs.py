@@ -22,7 +22,7 @@ from kasparro_app.logs import MASK, Form, LogHandler, form_of, secrets_of, set_u
 from kasparro_app.observers import LoggingObserver
 from kasparro_app.settings import settings_of
 from kasparro_core.errors import TransientSourceError
-from kasparro_core.model import Counters, Rejection, Run, RunStatus, Trigger
+from kasparro_core.model import Counters, Event, EventType, Rejection, Run, RunStatus, Trigger
 from kasparro_core.model.rejection import Stage
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
@@ -180,6 +180,7 @@ def test_what_happens_in_a_run_is_told() -> None:
     observer.rejected(run(), "a.csv", tuple(bad))
     observer.rejected(run(), "a.csv", tuple(bad[1:]))
     observer.partition_failed(run(), "b.csv", TransientSourceError("no answer", code="timeout"))
+    observer.noted(run(), Event(EventType.FEED_GAP, "prices", 7, run().started_at, {"partition": "x", "items": 3}))
     told = {line["event"]: line for line in lines(stream)}
     assert {event: line["level"] for event, line in told.items()} == {
         "waiting for another process": "info",
@@ -189,6 +190,7 @@ def test_what_happens_in_a_run_is_told() -> None:
         "items rejected": "info",
         "values noted": "info",
         "partition failed": "warning",
+        "feed.gap": "warning",
     }
     assert all(line["source"] == "prices" for line in told.values())
     assert all(line["run_id"] == 7 for event, line in told.items() if event != "waiting for another process")

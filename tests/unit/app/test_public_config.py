@@ -49,6 +49,14 @@ def test_no_auth_shows_what_it_holds(kind: str, auth: dict[str, Any]) -> None:
     assert (view["params"], view["headers"]) == ({"plain": "***"}, {"X-Plain": "***"})
 
 
+def test_the_address_of_past_windows_shows_no_secret() -> None:
+    """It is shown as every other address is: without the values of its query."""
+    backfill = {"url": f"https://example.com/past?from={{start}}&apikey={SECRET}", "state": "now"}
+    view = public_config("s", MODELS["http"].model_validate({"type": "http", **LEAST["http"], "backfill": backfill}))
+    assert view["backfill"]["url"] == "https://example.com/past?from=***&apikey=***"
+    assert SECRET not in repr(view)
+
+
 def test_every_kind_of_auth_is_known_here() -> None:
     """The kinds of auth that the configuration takes are those of this test."""
     schema = TypeAdapter(Auth).json_schema()

@@ -51,6 +51,7 @@ def test_a_typing_error_switches_nothing_off() -> None:
         ({"CHAOS_MODE": "1", "ENVIRONMENT": " Production "}, {}),
         ({"KASPARRO_CHAOS__ENABLED": "true"}, {"environment": "production"}),
         ({"ENVIRONMENT": "production"}, {"chaos": {"enabled": True}}),
+        ({"KASPARRO_ENVIRONMENT": "production", "ENVIRONMENT": "staging"}, {"chaos": {"enabled": True}}),
     ],
 )
 def test_production_refuses_it(environ: dict[str, str], document: dict[str, Any]) -> None:

@@ -16,7 +16,7 @@ from kasparro_adapters.http.guard import PrivateAddressError, guarded_socket, is
         "224.0.0.1", "240.0.0.1", "255.255.255.255", "192.0.2.1", "198.18.0.1",
         "::", "::1", "fe80::1", "fe80::1%eth0", "fc00::1", "fd12::1", "ff02::1", "2001:db8::1",
         "::ffff:127.0.0.1", "::ffff:10.1.2.3", "2002:7f00:1::", "2002:c0a8:101::1", "64:ff9b::7f00:1",
-        "64:ff9b::a9fe:a9fe",
+        "64:ff9b::a9fe:a9fe", "fec0::1", "2001::1", "2001:0:7f00:1::f5ff:fffd",
     ],
 )  # fmt: skip
 def test_addresses_of_this_network_are_not_public(address):

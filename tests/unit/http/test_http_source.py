@@ -189,6 +189,16 @@ async def test_resuming_costs_a_304_for_the_page_already_committed():
     assert reader.api.answers == [304, 200]
 
 
+@pytest.mark.parametrize(("behind", "first"), [(30, 7), (70, 4), (3700, 1)])
+async def test_a_clock_that_is_behind_gives_no_calm(behind, first):
+    """A page that was read in the future, by a clock that was ahead, is read again; so is a walk of an hour ahead."""
+    reader = Reader(numbered(8, 3), **PAGES)
+    await reader.read(batches=2)
+    reader.validators.clear()
+    reader.clock.at -= timedelta(seconds=behind)
+    assert (await reader.read())[0] == first
+
+
 async def test_a_shifted_ranking_loses_no_row_on_resume():
     """A row that slips to the page before, while nobody reads, is found because that page is read again."""
     rows = [{"id": n} for n in range(1, 9)]
@@ -279,10 +289,27 @@ async def test_a_source_that_moves_goes_on_at_its_new_host():
     moved.cursor, moved.validators = reader.cursor, reader.validators
     assert await moved.read() == []
     assert (moved.api.answers, set(moved.api.hosts)) == ([304, 304, 304], {"127.0.0.1"})
-    await reader.read(batches=1, full=True)
+    await reader.read(batches=1)
     moved.cursor = reader.cursor
     assert await moved.read(full=False) == []
     assert set(moved.api.hosts) == {"127.0.0.1"}
+
+
+@pytest.mark.parametrize("name", ["api_key", "session"])
+async def test_a_link_with_our_secret_in_it_is_kept_without(name):
+    """An upstream that sends a key back in its links: no cursor holds it, by its name or by its value, and the next
+    page is asked for with it all the same."""
+    answer = linked(5, 3)
+
+    def echoing(query):
+        body = answer(query)
+        return body if body["next"] is None else {**body, "next": f"{body['next']}&{name}=S3CRET-of-ours"}
+
+    reader = Reader(echoing, **LINKS, params={"api_key": "S3CRET-of-ours"})
+    assert await reader.read(batches=1) == [1, 2, 3]
+    assert "S3CRET" not in json.dumps(reader.cursor) + str([*reader.validators.values()])
+    assert await reader.read() == [4, 5]
+    assert reader.api.asked == [{"at": "3", "api_key": "S3CRET-of-ours"}]
 
 
 async def test_an_upstream_that_ignores_the_page_is_a_loop():
@@ -433,6 +460,15 @@ async def test_the_mark_moves_only_when_the_walk_is_complete():
     assert reader.cursor == {"next": {"mark": "2026-01-01T00:05:00Z", "of": "instant at"}}
 
 
+async def test_a_mark_ahead_of_now_is_not_asked_from():
+    """What a clock that was ahead, or an item dated ahead, left behind would hide every change until then."""
+    reader = Reader(Changing(), **INCREMENTAL)
+    reader.cursor = {"next": {"mark": "2031-01-01T00:00:00Z", "of": "instant at"}}
+    await reader.read()
+    assert reader.api.asked[0]["since"] == "2026-11-21T07:59:01Z"
+    assert reader.cursor == {"next": {"mark": "2026-11-21T08:00:01Z", "of": "instant at"}}
+
+
 async def test_a_run_without_news_keeps_the_mark():
     """Nothing found, or only 304s, leaves the mark where it is."""
     api = Changing()
@@ -470,7 +506,7 @@ async def test_errors_of_a_body_name_the_source():
     with pytest.raises(PermanentSourceError) as caught:
         await reader.read()
     assert (caught.value.source, caught.value.code) == ("api", "records_not_found")
-    assert caught.value.message.startswith("https://api.example/items: ")
+    assert caught.value.message.startswith("api: https://api.example/items (")
 
 
 @pytest.mark.parametrize("records", ["data", None])

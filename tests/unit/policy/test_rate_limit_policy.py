@@ -1,4 +1,4 @@
-"""The token bucket: how many requests, and when."""
+"""The even schedule of a budget, and what is learned from answers."""
 
 from __future__ import annotations
 
@@ -6,53 +6,165 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from kasparro_core.policy import Bucket, BucketRules, bucket_rules, reserve
+from kasparro_core.model.budget import Budget, as_of, shifted
+from kasparro_core.policy import Pace, Quota, pace_of, rate_now, refused, reserve, told
+from kasparro_core.policy.rate_limit import FORGOTTEN, GRACE, HEADROOM, LONGEST, SECONDS, is_idle
 from kasparro_core.ports.fetch import RateRules
+
+EVEN = Pace(rate=2.0)
 
 
 @pytest.mark.parametrize(
     ("rules", "rate", "burst"),
     [
         (RateRules(30, "minute"), 0.5, 1),
-        (RateRules(10, "second"), 10.0, 10),
-        (RateRules(90, "minute"), 1.5, 1),
-        (RateRules(7_200, "hour"), 2.0, 2),
+        (RateRules(10, "second"), 10.0, 1),
+        (RateRules(7_200, "hour"), 2.0, 1),
         (RateRules(864, "day"), 0.01, 1),
         (RateRules(31, "month"), 1 / 86_400, 1),
         (RateRules(30, "minute", burst=5), 0.5, 5),
     ],
 )
-def test_a_budget_holds_one_seconds_worth(rules, rate, burst):
-    """Without `burst` a bucket holds what one second brings, at least one request."""
-    assert bucket_rules(rules) == BucketRules(pytest.approx(rate), burst)
+def test_a_limit_is_scheduled_evenly_with_headroom(rules, rate, burst):
+    """Without `burst` requests go one by one, at 95 % of what is allowed; a request may be 5 % of a period late."""
+    pace = pace_of(rules)
+    assert pace == Pace(pytest.approx(rate * HEADROOM), burst, pytest.approx(SECONDS[rules.per] * GRACE))
 
 
-def test_an_unused_bucket_is_full():
-    """The first requests go out at once, as many as the burst; the next ones are spaced by the rate."""
-    rules, bucket, waits = BucketRules(rate=2.0, burst=3.0), None, []
-    for _ in range(5):
-        bucket, wait = reserve(bucket, rules, 100.0)
-        waits.append(wait)
-    assert waits == [0.0, 0.0, 0.0, 0.5, 1.0]
+def test_a_limit_of_places_alone_has_no_pace():
+    """`concurrent` without `requests` schedules nothing."""
+    assert pace_of(RateRules(concurrent=2)) is None
 
 
-def test_an_older_instant_refills_nothing():
-    """A caller whose instant is behind the bucket's neither gains tokens nor turns it back."""
-    bucket, wait = reserve(Bucket(0.0, 50.0), BucketRules(1.0, 1.0), 40.0)
-    assert (bucket, wait) == (Bucket(-1.0, 50.0), 1.0)
+def test_slots_follow_one_another():
+    """The first slot of an unused budget is now; the next ones are spaced by the rate, whoever takes them."""
+    budget, first = reserve(Budget(), EVEN, 1, 100.0)
+    budget, others = reserve(budget, EVEN, 2, 100.1)
+    assert [first, others] == [(100.0,), pytest.approx((100.5, 101.0))]
+    assert reserve(budget, EVEN, 1, 200.0)[1] == (200.0,)
+
+
+def test_what_was_saved_up_is_at_most_the_burst():
+    """A burst of three goes out at once after any rest, then the rate holds."""
+    budget, slots = reserve(Budget(), Pace(2.0, burst=3), 5, 1_000.0)
+    assert slots == pytest.approx((1_000.0, 1_000.0, 1_000.05, 1_000.55, 1_001.05))
+    assert reserve(budget, Pace(2.0, burst=3), 1, 1_000.0)[1] == pytest.approx((1_001.55,))
+
+
+def test_a_schedule_makes_up_for_a_moment():
+    """Where nobody could take a slot at its time, the next ones are not moved on by that, as long as it was less than
+    half the grace; by the rest of it they are."""
+    pace = Pace(2.0, grace=0.2)
+    budget, _ = reserve(Budget(), pace, 1, 100.0)
+    assert reserve(budget, pace, 2, 100.45)[1] == pytest.approx((100.4, 100.9))
+    assert reserve(budget, pace, 2, 100.9)[1] == pytest.approx((100.8, 101.3))
+
+
+def test_lateness_moves_the_schedule_on():
+    """A request that went 0.3 s too late pushes all following slots by as much."""
+    budget, _ = reserve(Budget(), EVEN, 1, 100.0)
+    assert reserve(budget, EVEN, 1, 100.0, late=0.3)[1] == pytest.approx((100.8,))
 
 
 @given(
-    st.floats(0.01, 50), st.integers(1, 20), st.lists(st.floats(0, 10), min_size=1, max_size=60), st.floats(0.5, 100)
+    requests=st.integers(1, 60),
+    per=st.sampled_from(["second", "minute", "hour"]),
+    steps=st.lists(st.tuples(st.floats(0, 3), st.integers(1, 4), st.floats(0, 1)), min_size=1, max_size=60),
 )
-def test_no_window_ever_sees_more_than_its_share(rate, burst, gaps, window):
-    """Whenever callers come, any window of length w sends at most burst + w * rate requests."""
-    rules, bucket, now, sent = BucketRules(rate, float(burst)), None, 0.0, []
-    for gap in gaps:
-        now += gap
-        bucket, wait = reserve(bucket, rules, now)
-        sent.append(now + wait)
-    assert sent == sorted(sent)
+def test_no_window_sees_more_than_its_limit(requests, per, steps):
+    """Whenever callers come, however many slots each takes, and with every request late by up to the grace: no window
+    of the length of the period holds more requests than the limit."""
+    rules = RateRules(requests, per)
+    pace, period = pace_of(rules), SECONDS[per]
+    budget, now, sent = Budget(), 1_000.0, []
+    for gap, count, share in steps:
+        now += gap * period / requests
+        budget, slots = reserve(budget, pace, count, now)
+        sent += [max(slot + share * pace.grace, now) for slot in slots]
     for start in sent:
-        inside = sum(start <= moment <= start + window for moment in sent)
-        assert inside <= burst + window * rate + 1e-6 * len(sent) + 1
+        assert sum(start <= moment < start + period for moment in sent) <= requests
+
+
+@given(st.lists(st.tuples(st.floats(0, 2), st.booleans()), min_size=1, max_size=40))
+def test_nobody_asks_before_it_is_open_again(steps):
+    """After a 429 that asks for ten seconds, no slot lies before they are over, in whatever order callers come."""
+    budget, now, closed = Budget(), 50.0, 0.0
+    for gap, refuse in steps:
+        now += gap
+        if refuse:
+            budget = refused(budget, EVEN, now, asked=10.0, ago=0.0, seen=None)
+            closed = now + 10.0
+        budget, (slot,) = reserve(budget, EVEN, 1, now)
+        assert slot >= closed
+
+
+def test_without_limit_or_lesson_every_slot_is_now():
+    """An upstream of which nothing is known is asked at once, and its budget is not even moved."""
+    assert reserve(Budget(), None, 3, 9.0) == (Budget(), (9.0, 9.0, 9.0))
+    assert is_idle(Budget(), 9.0)
+
+
+def test_a_429_closes_and_lowers_and_time_mends():
+    """The rate drops by a twentieth, at once again by three tenths, and is back in the course of minutes."""
+    once = refused(Budget(), EVEN, 100.0, asked=5.0, ago=0.1, seen=None)
+    assert (once.closed_until, rate_now(once, EVEN, 100.0)) == (105.0, pytest.approx(1.9))
+    twice = refused(once, EVEN, 110.0, asked=5.0, ago=0.1, seen=None)
+    assert rate_now(twice, EVEN, 110.0) == pytest.approx(1.9 * (1 + 10 / 600) * 0.7)
+    assert rate_now(twice, EVEN, 300.0) == pytest.approx(1.9 * (1 + 10 / 600) * 0.7 * (1 + 190 / 600))
+    assert rate_now(twice, EVEN, 800.0) == 2.0
+
+
+def test_those_on_their_way_lower_it_once():
+    """Three requests that were under way together and are all refused count as one lesson; the longest wish holds."""
+    budget = Budget()
+    for asked, ago in [(5.0, 0.2), (7.0, 0.2), (6.0, 0.3)]:
+        budget = refused(budget, EVEN, 100.0, asked=asked, ago=ago, seen=None)
+    assert (budget.closed_until, budget.lowered_to) == (107.0, pytest.approx(1.9))
+
+
+def test_a_configured_rate_is_never_lowered_to_nothing():
+    """However many refusals come, a twentieth of what was configured is left."""
+    budget = Budget()
+    for n in range(50):
+        budget = refused(budget, EVEN, 100.0 + n, asked=0.0, ago=0.0, seen=None)
+    assert rate_now(budget, EVEN, 150.0) >= 0.1
+
+
+def test_a_limit_that_nobody_configured_is_learned_and_forgotten():
+    """The rate that was answered before the refusal is kept to, a little below it, until an hour without refusals."""
+    budget = refused(Budget(), None, 100.0, asked=60.0, ago=0.1, seen=0.5)
+    assert rate_now(budget, None, 160.0) == pytest.approx(0.475 * 1.1)
+    assert not is_idle(budget, 160.0)
+    assert is_idle(budget, 100.0 + FORGOTTEN)
+    assert refused(Budget(), None, 100.0, asked=60.0, ago=0.1, seen=None) == Budget(closed_until=160.0)
+    assert refused(Budget(), None, 100.0, asked=0.0, ago=0.1, seen=None) == Budget()
+
+
+def test_an_upstream_is_not_left_alone_for_ever():
+    """A wish for years is kept for a day."""
+    assert refused(Budget(), EVEN, 0.0, asked=1e9, ago=0.0, seen=None).closed_until == LONGEST
+    assert told(Budget(), Quota(0, 1e9), 0.0).closed_until == LONGEST
+
+
+def test_the_last_requests_before_a_reset_are_spread():
+    """With nothing left nobody asks until the reset; with little left it is spread; with plenty nothing changes."""
+    assert told(Budget(), Quota(0, 30.0, 100), 10.0) == Budget(closed_until=40.0)
+    low = told(Budget(), Quota(5, 20.0, 100), 10.0)
+    assert rate_now(low, None, 11.0) == 0.25
+    assert rate_now(low, None, 30.0) is None
+    assert told(Budget(), Quota(11, 20.0, 100), 10.0) == Budget()
+    assert told(low, Quota(99, 60.0, 100), 31.0) == Budget()
+    assert told(Budget(), Quota(0, 60.0, 0), 10.0) == Budget()
+
+
+def test_a_budget_moves_to_another_clock():
+    """Instants are shifted, rates and unset instants are not."""
+    budget = Budget(next_at=5.0, lowered_to=1.0, lowered_at=2.0)
+    assert shifted(budget, 100.0) == Budget(next_at=105.0, lowered_to=1.0, lowered_at=102.0)
+
+
+def test_a_clock_that_was_set_back_keeps_nobody_waiting():
+    """A budget that was kept an hour "later" than now goes back by that hour; one from the past stays as it is."""
+    budget = Budget(next_at=3_605.0, closed_until=3_610.0)
+    assert as_of(budget, 3_600.0, 0.0) == Budget(next_at=5.0, closed_until=10.0)
+    assert as_of(budget, 3_600.0, 3_601.0) == budget

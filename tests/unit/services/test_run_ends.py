@@ -25,24 +25,24 @@ PAGES: list[Page] = [[{"id": "1", "price": "1"}], [{"id": "2", "price": "2"}]]
 class Awaiting:
     """A store that is left and entered at each of its steps, as one behind a network is.
 
-    `faults` stand for its write transactions from the first on: None, an error before the commit, or (error,) after it.
-    `reads` are the errors of its next read transactions.
+    `faults` stand for its write transactions from the first on: None, an error before the commit, (error,) after it, or
+    [error] at the beginning.
     """
 
     def __init__(self, store: MemoryStore, faults: list[Any] | None = None) -> None:
         self._store = store
         self._faults = iter(faults or [])
-        self.reads: list[Exception] = []
         self.writers = self.most_writers = 0
 
     @asynccontextmanager
     async def begin(self, *, write: bool = True) -> Any:
         await asyncio.sleep(0)
-        if not write and self.reads:
-            raise self.reads.pop()
+        fault = next(self._faults, None) if write else None
+        if isinstance(fault, list):
+            raise fault[0]
         async with self._counted(write=write), self._store.begin(write=write) as work:
             if write:
-                work.commit = self._commit(work.commit, next(self._faults, None))
+                work.commit = self._commit(work.commit, fault)
             yield work
             await asyncio.sleep(0)
 
@@ -165,15 +165,10 @@ async def test_an_end_whose_answer_was_lost_stands() -> None:
 
 async def test_a_lost_answer_is_asked_for_until_it_is_known() -> None:
     """The database is still away when the run looks whether its commit went through: it looks again."""
-    bench = Bench([None, (TransientStorageError("connection lost"),)])
-
-    async def away(_partition: str, number: int) -> None:
-        if number == 0:
-            bench.store.reads = [TransientStorageError("still away")]
-
-    run = await bench.run(ScriptedSource({"": PAGES}, before_page=away))
+    bench = Bench([None, (TransientStorageError("connection lost"),), [TransientStorageError("still away")]])
+    run = await bench.run()
     assert run is not None
-    assert bench.store.reads == []
+    assert len([slept for slept in bench.clock.slept if slept < 1]) == 2
     assert (run.status, run.counters.fetched, run.counters.inserted) == (RunStatus.SUCCEEDED, 2, 2)
 
 

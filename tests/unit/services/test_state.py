@@ -5,14 +5,16 @@ from __future__ import annotations
 import asyncio
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from datetime import datetime, timedelta
 from typing import Any
 
 import pytest
 from processes import Gate, Process, World, job
 from scripted import EPOCH
 
-from kasparro_core.errors import ConfigurationError, ConflictError
+from kasparro_core.errors import ConfigurationError, ConflictError, TransientStorageError
 from kasparro_core.model import Cursor, RunStatus, Validator
 from kasparro_core.ports import Liveness
 from kasparro_core.services.position import not_understood
@@ -37,9 +39,11 @@ def state_of(process: Process) -> State:
     return State(process.world.store, process.handle, process.world.clock, process.runner.claims)
 
 
-async def put(world: World, source: str, partition: str, cursor: Cursor, version: int = 0) -> None:
+async def put(
+    world: World, source: str, partition: str, cursor: Cursor, version: int = 0, at: datetime = EPOCH
+) -> None:
     async with world.store.begin() as work:
-        await work.checkpoints.save(source, partition, cursor, expected_version=version, run_id=None, at=EPOCH)
+        await work.checkpoints.save(source, partition, cursor, expected_version=version, run_id=None, at=at)
         await work.validators.save(source, partition, VALIDATORS)
         await work.commit()
 
@@ -75,6 +79,56 @@ async def test_a_reset_forgets_position_and_validators_and_raises_the_version() 
     assert (gone.checkpoint.cursor, gone.checkpoint.version, gone.validators) == ({"page": 3}, 1, 2)
     assert await stored(world) == {("scripted", "a"): ({}, 2, 0), ("other", ""): ({"page": 9}, 1, 2)}
     assert await state_of(world.process()).reset("scripted") == []
+
+
+async def test_a_reset_by_a_clock_that_is_behind_does_not_turn_time_back() -> None:
+    """Runs take what they read for seen after the checkpoint: else a change would be taken for an older state."""
+    world = World()
+    await put(world, "scripted", "", {"page": 3}, at=EPOCH + timedelta(hours=1))
+    await state_of(world.process()).reset("scripted")
+    async with world.store.begin(write=False) as work:
+        checkpoint = await work.checkpoints.get("scripted", "")
+    assert checkpoint is not None
+    assert checkpoint.updated_at == EPOCH + timedelta(hours=1)
+
+
+class Unheard:
+    """A store that loses the answer to the first commit."""
+
+    def __init__(self, store: Any) -> None:
+        self._store = store
+        self.lost = False
+
+    @asynccontextmanager
+    async def begin(self, *, write: bool = True) -> AsyncIterator[Any]:
+        async with self._store.begin(write=write) as work:
+            commit = work.commit
+
+            async def told() -> None:
+                await commit()
+                if not self.lost:
+                    self.lost = True
+                    raise TransientStorageError("cut")
+
+            work.commit = told
+            yield work
+
+
+async def test_what_was_done_is_told_though_the_answer_was_lost() -> None:
+    """A commit that went through unheard: the second attempt finds its work done, and says so instead of "nothing"."""
+    world = World()
+    await put(world, "scripted", "a", {"page": 3})
+    document = await exported(world)
+    process = world.process()
+
+    def unheard() -> State:
+        return State(Unheard(world.store), process.handle, world.clock, process.runner.claims)  # type: ignore[arg-type]
+
+    (gone,) = await unheard().reset("scripted")
+    assert (gone.checkpoint.cursor, gone.validators) == ({"page": 3}, 2)
+    (brought,) = await unheard().bring_in(read_document(json.dumps(document)), SOURCES)
+    assert (brought.done, brought.version) == ("imported", 3)
+    assert await stored(world) == {("scripted", "a"): ({"page": 3}, 3, 2)}
 
 
 async def test_a_reset_of_one_partition_leaves_the_others() -> None:
@@ -245,6 +299,7 @@ async def test_a_damaged_document_names_the_member() -> None:
     document = await exported(world)
     (source,) = document["sources"]
     (position,) = source["partitions"]
+    validator = position["validators"][0]
 
     def with_position(changed: Any, *more: Any) -> dict[str, Any]:
         return {**document, "sources": [{**source, "partitions": [changed, *more]}]}
@@ -261,6 +316,11 @@ async def test_a_damaged_document_names_the_member() -> None:
         (json.dumps(with_position({**position, "cursor": "x"})), r"`sources.0.partitions.0.cursor`.*found 'x'"),
         (json.dumps(with_position({**position, "version": -1})), r"`sources.0.partitions.0.version`.*found -1"),
         (json.dumps(with_position({**position, "validators": [{"etag": "e"}]})), "request_hash` is missing"),
+        (json.dumps(with_position({**position, "cursor": {"page": float("nan")}})), "expected JSON, found NaN"),
+        (json.dumps(document).replace('"page": 3', '"page": 1e999'), "expected JSON, found 1e999"),
+        (json.dumps(with_position({**position, "version": 2**63})), r"`sources.0.partitions.0.version`"),
+        (json.dumps(with_position({**position, "validators": [{**validator, "item_count": 2**31}]})), "item_count`"),
+        (json.dumps(with_position({**position, "validators": [{**validator, "request_hash": "\ud800"}]})), "_hash`"),
         (json.dumps(with_position(position, position)), "partition '' is there 2 times"),
     ):
         with pytest.raises(ConfigurationError) as caught:

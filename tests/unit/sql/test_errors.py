@@ -10,7 +10,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError, StatementError
 from sqlalchemy.exc import TimeoutError as PoolTimeoutError
 
 from kasparro_adapters.sql.errors import fault_of, translated
-from kasparro_adapters.sql.faults import POSTGRES_FAULTS, SQLITE_FAULTS
+from kasparro_adapters.sql.faults import POSTGRES_CONNECT_FAULTS, POSTGRES_FAULTS, SQLITE_FAULTS, SQLITE_WORDS
 from kasparro_core.errors import PermanentStorageError, StorageError, TransientStorageError, UnstorableError
 
 TRANSIENT, PERMANENT, DATA = TransientStorageError, PermanentStorageError, UnstorableError
@@ -37,6 +37,9 @@ CASES = [
     (_sqlite(sqlite3.SQLITE_CORRUPT), PERMANENT, "damaged"),
     (_sqlite(sqlite3.SQLITE_NOTADB), PERMANENT, "not a SQLite database"),
     (_sqlite(sqlite3.SQLITE_IOERR_WRITE), PERMANENT, "operating system"),
+    (_sqlite(sqlite3.SQLITE_IOERR_NOMEM), TRANSIENT, "out of memory"),
+    (_sqlite(sqlite3.SQLITE_ERROR, "no such savepoint: a"), PERMANENT, "RAISE"),
+    (asyncpg.ConfigurationLimitExceededError("temp_file_limit"), PERMANENT, "limit of its configuration: .*temp_file"),
     (_sqlite(sqlite3.SQLITE_ERROR, "no such table: runs"), PERMANENT, "kasparro migrate"),
     (asyncpg.LockNotAvailableError(), TRANSIENT, "locked"),
     (asyncpg.DeadlockDetectedError(), TRANSIENT, "deadlock"),
@@ -59,7 +62,8 @@ CASES = [
     (asyncpg.UndefinedColumnError(), PERMANENT, "other columns"),
     (asyncpg.InvalidSQLStatementNameError(), PERMANENT, "pooler"),
     (asyncpg.exceptions.InvalidCachedStatementError(), TRANSIENT, "changed its tables"),
-    (asyncpg.ConfigurationLimitExceededError(), TRANSIENT, "out of memory"),
+    (asyncpg.OutOfMemoryError(), TRANSIENT, "out of memory"),
+    (asyncpg.exceptions.ProtocolViolationError("odd"), TRANSIENT, "closed the connection"),
     (asyncpg.CharacterNotInRepertoireError("invalid byte"), DATA, "cannot hold one of the texts"),
     (asyncpg.UntranslatableCharacterError("unsupported"), DATA, "cannot hold one of the texts"),
     (asyncpg.ProgramLimitExceededError("index row size"), DATA, "has no room"),
@@ -115,6 +119,27 @@ def test_a_server_that_answered_before_may_come_back(error: Exception) -> None:
 
 
 @pytest.mark.parametrize(
+    ("error", "words"),
+    [
+        (
+            asyncpg.exceptions.ProtocolViolationError("unsupported startup parameter: lock_timeout"),
+            "lock_timeout.*ignore_",
+        ),
+        (
+            asyncpg.InvalidParameterValueError('invalid value for parameter "timezone"'),
+            "settings of a new connection.*zone",
+        ),
+    ],
+    ids=lambda value: type(value).__name__,
+)
+def test_settings_that_are_refused_stay_refused(error: Exception, words: str) -> None:
+    """Before the first statement nothing can be wrong with a row, and what is not understood does not pass."""
+    with pytest.raises(PermanentStorageError, match=words) as caught, translated("db", connecting=True):
+        raise error
+    assert type(caught.value) is PermanentStorageError
+
+
+@pytest.mark.parametrize(
     "error", [ValueError("a naive datetime"), KeyError("x")], ids=lambda error: type(error).__name__
 )
 @pytest.mark.parametrize("wrapped", [False, True])
@@ -154,7 +179,8 @@ def test_the_column_is_found_where_it_is_told(error: Exception, column: str | No
 
 def test_every_fault_is_a_sentence() -> None:
     """The texts fit "The database X ... ." and the advice ends with a full stop."""
-    for fault in {*SQLITE_FAULTS.values(), *POSTGRES_FAULTS.values()}:
+    tables = (SQLITE_FAULTS, POSTGRES_FAULTS, SQLITE_WORDS, POSTGRES_CONNECT_FAULTS)
+    for fault in {fault for table in tables for fault in table.values()}:
         assert fault.what[0].islower()
         assert not fault.what.endswith(".")
         assert fault.hint.endswith(".")

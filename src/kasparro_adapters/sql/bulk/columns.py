@@ -37,12 +37,15 @@ class RecordIds(Protocol):
         ...
 
 
-def bounded(value: Decimal | None) -> Decimal | None:
-    """The value, which the core keeps far inside of what the databases can tell apart: further out asyncpg would write
-    0, and SQLite would sort it wrongly. Raises UnstorableError."""
+def bounded(prepared: PreparedRecord) -> Decimal | None:
+    """The value of a record, which the core keeps far inside of what the databases can tell apart: further out asyncpg
+    would write 0, and SQLite would sort it wrongly. Raises UnstorableError."""
+    value = prepared.record.value
     if value and not -BOUND < value.adjusted() < BOUND:
         message = f"a number with the exponent {value.adjusted()} cannot be stored"
-        raise UnstorableError(f"{message}.", code="value_out_of_range", reason=message, column="value")
+        error = UnstorableError(f"{message}.", code="value_out_of_range", reason=message, column="value")
+        error.item = prepared
+        raise error
     return value
 
 

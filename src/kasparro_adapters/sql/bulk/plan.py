@@ -27,6 +27,7 @@ class State(NamedTuple):
     observed_at: datetime
     raw_id: int | None
     raw_index: int
+    gone_at: datetime | None = None
 
     @property
     def moment(self) -> Moment:
@@ -78,23 +79,34 @@ class Version(NamedTuple):
 
 @dataclass(slots=True)
 class Plan:
-    """What to write: new records with their revision, new states, stored states to keep as versions, other versions."""
+    """What to write: new records with their revision, new states, stored states to keep as versions, other versions,
+    and which records are there again as they were."""
 
     inserts: list[tuple[PreparedRecord, int]] = field(default_factory=list)
     updates: list[Update] = field(default_factory=list)
     keep: list[int] = field(default_factory=list)
     versions: list[Version] = field(default_factory=list)
+    returns: list[int] = field(default_factory=list)
     outcome: UpsertOutcome = UpsertOutcome()
 
     @property
     def changes(self) -> int:
         """How many records get a new change_seq."""
-        return len(self.inserts) + len(self.updates)
+        return len(self.inserts) + len(self.updates) + len(self.returns)
+
+    @property
+    def contents(self) -> list[PreparedRecord]:
+        """What is written of the records that came in."""
+        return [
+            *(prepared for prepared, _ in self.inserts),
+            *(update.prepared for update in self.updates),
+            *(version.prepared for version in self.versions),
+        ]
 
     @property
     def is_empty(self) -> bool:
         """True when nothing has to be written."""
-        return not (self.inserts or self.updates or self.versions)
+        return not (self.inserts or self.updates or self.versions or self.returns)
 
 
 def suspects(
@@ -158,19 +170,36 @@ def _own(place: Place, taken: Mapping[Place, str]) -> Place:
 class _Track:
     """One key: its latest state as the records go by, and the versions that they leave."""
 
-    __slots__ = ("_current", "_kept", "_latest", "_observation", "_record_id", "_steps", "_versions")
+    __slots__ = (
+        "_current",
+        "_gone",
+        "_kept",
+        "_latest",
+        "_observation",
+        "_record_id",
+        "_returns",
+        "_steps",
+        "_versions",
+    )
 
     def __init__(self, observation: Observation, stored: State | None, versions: dict[Place, str]) -> None:
         self._observation = observation
         self._current = stored
         self._record_id = stored.record_id if stored else None
+        self._gone = stored is not None and stored.gone_at is not None and observation.observed_at >= stored.gone_at
+        self._returns = self._gone
         self._versions = versions
         self._latest: PreparedRecord | None = None
         self._steps = 0
         self._kept: dict[Place, PreparedRecord | None] = {}  # None: the stored state
 
     def take(self, prepared: PreparedRecord) -> Outcome:
-        """Let one record act."""
+        """Let one record act. The first one brings a record back that was gone."""
+        was_gone, self._gone = self._gone, False
+        outcome = self._act(prepared)
+        return "updated" if was_gone else outcome
+
+    def _act(self, prepared: PreparedRecord) -> Outcome:
         current, observation = self._current, self._observation
         if current is None:
             return self._become(prepared, "inserted")
@@ -193,6 +222,8 @@ class _Track:
                 plan.inserts.append((self._latest, self._steps))
             else:
                 plan.updates.append(Update(record_id, self._latest, self._steps))
+        elif self._returns and record_id is not None:
+            plan.returns.append(record_id)
         for prepared in self._kept.values():
             if prepared is not None:
                 plan.versions.append(Version(record_id, prepared))

@@ -6,14 +6,17 @@ know how small a batch is beside a table that it has not analysed yet.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from kasparro_adapters.sql.bulk.columns import STATE, bounded, record_ids_by_key, state_of
 from kasparro_adapters.sql.bulk.plan import KnownVersion, Plan, State, Suspect
+from kasparro_adapters.sql.bulk.port import Refusal
 from kasparro_adapters.sql.session import Session
 from kasparro_adapters.sql.types import instant
+from kasparro_core.errors import UnstorableError
 from kasparro_core.model import Observation, PreparedRecord
 
 _TYPES = {
@@ -27,6 +30,9 @@ _TYPES = {
     "revision": "integer",
     "change_seq": "bigint",
 }
+_LINE = re.compile(r"COPY records, line (\d+)")
+"""Where the server says which row of a COPY it refuses."""
+
 _NEW = ("source", "key", *STATE, "updated_at", "title_folded", "first_seen_at", "revision", "change_seq")
 _CHANGED = ("record_id", *STATE, "title_folded", "revision", "change_seq")
 _VERSION = ("record_id", *STATE)
@@ -50,10 +56,10 @@ _PIN = _list(f"set_config('enable_{way}', 'off', true)" for way in ("hashjoin", 
 _LAST = f"SELECT last_seq, {_PIN} FROM change_counter WHERE counter_id = 1"
 _CLAIM = "UPDATE change_counter SET last_seq = last_seq + $1 WHERE counter_id = 1 RETURNING last_seq"
 _DIFFERING = """
-    SELECT s.position, r.record_id, r.content_hash, r.occurred_at, r.updated_at, r.raw_id, r.raw_index
+    SELECT s.position, r.record_id, r.content_hash, r.occurred_at, r.updated_at, r.raw_id, r.raw_index, r.gone_at
     FROM unnest($2::text[], $3::text[]) WITH ORDINALITY AS s(key, content_hash, position)
     LEFT JOIN LATERAL (SELECT * FROM records WHERE source = $1 AND key = s.key OFFSET 0) AS r ON true
-    WHERE r.content_hash IS DISTINCT FROM s.content_hash
+    WHERE r.content_hash IS DISTINCT FROM s.content_hash OR r.gone_at IS NOT NULL
 """
 _KNOWN = """
     SELECT v.record_id, v.content_hash, v.observed_at, v.raw_id, v.raw_index
@@ -80,9 +86,19 @@ _KEEP = (
 )
 _UPDATE = (
     f"UPDATE records AS r SET {_list(f'{name} = {_given(name)}' for name in (*STATE, 'title_folded', 'change_seq'))},"
-    f" revision = r.revision + s.revision, updated_at = ${len(_CHANGED) + 1}, gone_at = NULL"
+    f" revision = r.revision + s.revision, updated_at = ${len(_CHANGED) + 1}::timestamptz,"
+    f" gone_at = CASE WHEN r.gone_at > ${len(_CHANGED) + 1} THEN r.gone_at END"
     f" FROM {_arrays(_CHANGED)} WHERE r.record_id = s.record_id"
 )
+_RETURN = """
+    UPDATE records AS r SET gone_at = NULL, change_seq = $1::bigint + s.n - 1
+    FROM unnest($2::bigint[]) WITH ORDINALITY AS s(record_id, n) WHERE r.record_id = s.record_id
+"""
+_MARK_GONE = """
+    UPDATE records AS r SET gone_at = $1, change_seq = $2::bigint + s.n - 1
+    FROM unnest($3::bigint[]) WITH ORDINALITY AS s(record_id, n)
+    WHERE r.record_id = s.record_id AND r.gone_at IS NULL RETURNING 1
+"""
 _INSERT_VERSION = (
     f"INSERT INTO record_versions (record_id, {_list(STATE)}, observed_at)"
     f" SELECT s.record_id, {_list(map(_given, STATE))}, ${len(_VERSION) + 1}::timestamptz FROM {_arrays(_VERSION)}"
@@ -124,10 +140,29 @@ class PostgresBulk:
             await self._fetch(_KEEP, plan.keep)
         if plan.updates:
             await self._update(plan, observation, first_seq)
+        first_seq += len(plan.updates)
+        if plan.returns:
+            await self._fetch(_RETURN, first_seq, plan.returns)
         if plan.inserts:
-            await self._insert(plan, observation, first_seq + len(plan.updates))
+            await self._insert(plan, observation, first_seq + len(plan.returns))
         if plan.versions:
             await self._insert_versions(plan, observation)
+
+    async def attempt(self, plan: Plan, observation: Observation, first_seq: int) -> Refusal | None:
+        """In a savepoint, set by the driver: there may be one for each row, and this is the fastest way."""
+        await self._say("SAVEPOINT attempt")
+        try:
+            await self.write(plan, observation, first_seq)
+        except UnstorableError as error:
+            self._session.forgive()
+            await self._say("ROLLBACK TO SAVEPOINT attempt; RELEASE SAVEPOINT attempt")
+            return Refusal(error)
+        await self._say("RELEASE SAVEPOINT attempt")
+        return None
+
+    async def mark_gone(self, record_ids: Sequence[int], at: datetime, first_seq: int) -> int:
+        """By position in an array of the ids."""
+        return len(await self._fetch(_MARK_GONE, at, first_seq, list(record_ids)))
 
     async def _update(self, plan: Plan, observation: Observation, first_seq: int) -> None:
         rows = (
@@ -143,9 +178,15 @@ class PostgresBulk:
              seq)
             for seq, (prepared, revision) in enumerate(plan.inserts, first_seq)
         ]  # fmt: skip
-        with self._session.guarded():
-            driver = await self._driver()
-            await driver.copy_records_to_table("records", records=rows, columns=_NEW)
+        try:
+            with self._session.guarded():
+                driver = await self._driver()
+                await driver.copy_records_to_table("records", records=rows, columns=_NEW)
+        except UnstorableError as error:
+            line = _LINE.search(str(getattr(error.__cause__, "context", None)))
+            if line is not None and error.item is None:
+                error.item = plan.inserts[int(line[1]) - 1][0]
+            raise
 
     async def _insert_versions(self, plan: Plan, observation: Observation) -> None:
         ids = await record_ids_by_key(self, plan, observation.source)
@@ -154,6 +195,11 @@ class PostgresBulk:
             for record_id, prepared in plan.versions
         )
         await self._fetch(_INSERT_VERSION, *zip(*rows, strict=True), observation.observed_at)
+
+    async def _say(self, command: str) -> None:
+        with self._session.guarded():
+            driver = await self._driver()
+            await driver.execute(command)
 
     async def _fetch(self, statement: str, *args: Any) -> Sequence[Any]:
         with self._session.guarded():
@@ -174,7 +220,7 @@ def _stored(_position: int, record_id: int, digest: str, occurred_at: datetime |
 
 
 def _state(prepared: PreparedRecord, observation: Observation) -> tuple[Any, ...]:
-    return state_of(prepared, observation, bounded(prepared.record.value), prepared.record.occurred_at)
+    return state_of(prepared, observation, bounded(prepared), prepared.record.occurred_at)
 
 
 def _folded(prepared: PreparedRecord) -> str | None:

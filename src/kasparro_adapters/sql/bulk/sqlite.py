@@ -5,15 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
+from itertools import count
 from typing import Any
 
 from kasparro_adapters.sql.bulk.columns import STATE, bounded, record_ids_by_key, state_of
 from kasparro_adapters.sql.bulk.plan import KnownVersion, Plan, State, Suspect
+from kasparro_adapters.sql.bulk.port import Refusal
 from kasparro_adapters.sql.ordering import order_of
 from kasparro_adapters.sql.session import Session
 from kasparro_adapters.sql.types import instant_text
+from kasparro_core.errors import UnstorableError
 from kasparro_core.model import Observation, PreparedRecord
 from kasparro_core.normalize.canonical import canonical_decimal
+from kasparro_core.services.steps import whole
 
 
 def _list(columns: Iterable[str]) -> str:
@@ -33,8 +37,15 @@ _TITLE, _VALUE = STATE.index("title"), STATE.index("value")
 
 _INSERT = f"INSERT INTO records ({_list(_RECORD)}) VALUES ({_marks(_RECORD)})"
 _UPDATE = (
-    f"UPDATE records SET {_list(f'{name} = ?' for name in _CHANGED)}, gone_at = NULL, revision = revision + ?,"
-    " change_seq = ? WHERE record_id = ?"
+    f"UPDATE records SET {_list(f'{name} = ?' for name in _CHANGED)}, revision = revision + ?, change_seq = ?,"
+    " gone_at = CASE WHEN gone_at > ? THEN gone_at END WHERE record_id = ?"
+)
+_RETURN = (
+    "UPDATE records SET gone_at = NULL, change_seq = ? + s.key FROM json_each(?) AS s WHERE records.record_id = s.value"
+)
+_MARK_GONE = (
+    "UPDATE records SET gone_at = ?, change_seq = ? + s.key FROM json_each(?) AS s"
+    " WHERE records.record_id = s.value AND records.gone_at IS NULL"
 )
 _REPLACE_VERSION = " ON CONFLICT (record_id, observed_at, raw_id, raw_index) DO UPDATE SET " + _list(
     f"{name} = excluded.{name}" for name in STATE if name != "raw_index"
@@ -48,7 +59,7 @@ _KEEP = (
     f" SELECT record_id, {_list(STATE)}, updated_at FROM records WHERE record_id = ?" + _REPLACE_VERSION
 )
 _STATES = (
-    "SELECT s.key, r.record_id, r.content_hash, r.occurred_at, r.updated_at, r.raw_id, r.raw_index"
+    "SELECT s.key, r.record_id, r.content_hash, r.occurred_at, r.updated_at, r.raw_id, r.raw_index, r.gone_at"
     " FROM json_each(?) AS s CROSS JOIN records AS r ON r.source = ? AND r.key = s.value"
 )
 _SUSPECTS = (
@@ -91,8 +102,9 @@ class SqliteBulk:
             row = states.get(position)
             if row is None:
                 found[prepared.record.key] = None
-            elif row[2] != prepared.content_hash:
-                found[prepared.record.key] = State(row[1], row[2], _instant(row[3]), _parse(row[4]), *row[5:])
+            elif row[2] != prepared.content_hash or row[7] is not None:
+                times = (_instant(row[3]), _parse(row[4]))
+                found[prepared.record.key] = State(row[1], row[2], *times, row[5], row[6], _instant(row[7]))
         return found
 
     async def known_versions(self, suspects: Sequence[Suspect]) -> Sequence[KnownVersion]:
@@ -108,20 +120,44 @@ class SqliteBulk:
         await self._many(
             _UPDATE,
             [
-                (*_changed(update.prepared, observation, seen_at), update.steps, first_seq + n, update.record_id)
-                for n, update in enumerate(plan.updates)
+                (*_changed(update.prepared, observation, seen_at), update.steps, seq, seen_at, update.record_id)
+                for seq, update in enumerate(plan.updates, first_seq)
             ],
+            [update.prepared for update in plan.updates],
         )
         first_seq += len(plan.updates)
-        await self._many(
-            _INSERT,
-            [
-                (observation.source, prepared.record.key, *_changed(prepared, observation, seen_at), seen_at, revision,
-                 first_seq + n)
-                for n, (prepared, revision) in enumerate(plan.inserts)
-            ],
-        )  # fmt: skip
+        if plan.returns:
+            await self._session.driver_sql(_RETURN, (first_seq, json.dumps(plan.returns)))
+            first_seq += len(plan.returns)
+        await self._insert(plan, _new_rows(plan, observation, first_seq))
         await self._write_versions(plan, observation, seen_at)
+
+    async def attempt(self, plan: Plan, observation: Observation, first_seq: int) -> Refusal | None:
+        """Of new records alone those before the refused one stay: a row that fails undoes itself alone."""
+        if plan.updates or plan.keep or plan.versions or plan.returns:
+            error = await self._session.attempt(lambda: self.write(plan, observation, first_seq))
+            return None if error is None else Refusal(error)
+        try:
+            rows = _new_rows(plan, observation, first_seq)
+        except UnstorableError as error:
+            return Refusal(error)
+        try:
+            await self._insert(plan, rows)
+        except UnstorableError as error:
+            driver = await self._session.driver()
+            if not driver.in_transaction:  # a trigger rolled it back
+                raise
+            self._session.forgive()
+            return Refusal(error, partly=True)
+        return None
+
+    async def mark_gone(self, record_ids: Sequence[int], at: datetime, first_seq: int) -> int:
+        """By position in an array of the ids."""
+        given = (instant_text(at), first_seq, json.dumps(list(record_ids)))
+        return (await self._session.driver_sql(_MARK_GONE, given)).rowcount
+
+    async def _insert(self, plan: Plan, rows: Sequence[tuple[Any, ...]]) -> None:
+        await self._many(_INSERT, rows, [prepared for prepared, _ in plan.inserts])
 
     async def _write_versions(self, plan: Plan, observation: Observation, seen_at: str) -> None:
         if not plan.versions:
@@ -133,6 +169,7 @@ class SqliteBulk:
                 (record_id or ids[prepared.record.key], *_version(prepared, observation), seen_at)
                 for record_id, prepared in plan.versions
             ],
+            [prepared for _, prepared in plan.versions],
         )
 
     async def record_ids(self, source: str, keys: Sequence[str]) -> Sequence[tuple[str, int]]:
@@ -143,13 +180,35 @@ class SqliteBulk:
     async def _rows(self, statement: str, *params: str) -> Sequence[Any]:
         return (await self._session.driver_sql(statement, params)).all()
 
-    async def _many(self, statement: str, rows: list[tuple[Any, ...]]) -> None:
-        if rows:
-            await self._session.driver_sql(statement, rows)
+    async def _many(
+        self, statement: str, rows: Sequence[tuple[Any, ...]], records: Sequence[PreparedRecord] = ()
+    ) -> None:
+        """Run a statement for each row. Of rows that stand for `records`, an error names the one that it came at: the
+        driver takes the next row when the one before it is in."""
+        if not rows:
+            return
+        taken = count()
+        try:
+            with self._session.guarded():
+                driver = await self._session.driver()
+                cursor = await whole(driver.executemany(statement, (row for row, _ in zip(rows, taken, strict=False))))
+                await whole(cursor.close())
+        except UnstorableError as error:
+            if records:
+                error.item = records[next(taken) - 1]
+            raise
+
+
+def _new_rows(plan: Plan, observation: Observation, first_seq: int) -> list[tuple[Any, ...]]:
+    source, seen_at = observation.source, instant_text(observation.observed_at)
+    return [
+        (source, prepared.record.key, *_changed(prepared, observation, seen_at), seen_at, revision, first_seq + n)
+        for n, (prepared, revision) in enumerate(plan.inserts)
+    ]
 
 
 def _version(prepared: PreparedRecord, observation: Observation) -> tuple[Any, ...]:
-    value, occurred_at = bounded(prepared.record.value), prepared.record.occurred_at
+    value, occurred_at = bounded(prepared), prepared.record.occurred_at
     return state_of(
         prepared,
         observation,

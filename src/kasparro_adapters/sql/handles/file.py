@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import os
 from contextlib import suppress
 from pathlib import Path
 
@@ -96,6 +97,10 @@ class FileHandle:
 
 
 def _remove(lock: FileLock) -> None:
-    """Unlock and delete. Windows deletes no open file, so the lock goes first; nobody waits for it."""
+    """Delete and unlock, in this order: a file that is unlocked first may be locked by its owner before it is deleted.
+    Windows deletes no open file, so the lock goes first there."""
+    if os.name != "nt":
+        Path(lock.lock_file).unlink(missing_ok=True)
     lock.release(force=True)
-    Path(lock.lock_file).unlink(missing_ok=True)
+    if os.name == "nt":
+        Path(lock.lock_file).unlink(missing_ok=True)

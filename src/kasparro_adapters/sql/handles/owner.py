@@ -28,3 +28,18 @@ def parse_owner(text: str) -> Owner | None:
     """The parts of a name, or None for one of another make."""
     parts = text.split(":")
     return Owner(*parts) if len(parts) == 3 and parts[2].isalnum() else None
+
+
+def has_ended(name: str) -> bool:
+    """True when the owner was a process of this machine, and there is none of that number any more. False where that
+    cannot be seen: another machine, a number that was given again, Windows (which cannot ask without disturbing)."""
+    other = parse_owner(name)
+    if os.name == "nt" or other is None or other.host != this_process().host or not other.pid.isdecimal():
+        return False
+    try:
+        os.kill(int(other.pid), 0)
+    except ProcessLookupError:
+        return True
+    except (PermissionError, OverflowError):  # somebody else's, or a number that no process can have
+        pass
+    return False

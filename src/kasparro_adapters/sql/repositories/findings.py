@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 from typing import Any
 
-from sqlalchemy import ColumnElement, Row, Table, select
+from sqlalchemy import ColumnElement, Row, Table, insert, select
 
 from kasparro_adapters.sql.database import Database
 from kasparro_adapters.sql.service_tables import anomalies, drift_events
 from kasparro_adapters.sql.session import Session
 from kasparro_core.model.finding import Anomaly, DriftEvent, FindingQuery
+from kasparro_core.normalize.canonical import canonical_decimal
 
 
 class SqlFindings:
@@ -19,6 +21,15 @@ class SqlFindings:
     def __init__(self, session: Session, database: Database) -> None:
         self._session = session
         self._database = database
+
+    async def add_drift(self, events: Sequence[DriftEvent], /) -> None:
+        """Keep changes of shape, each under the next drift_id."""
+        rows = [{name: value for name, value in asdict(event).items() if name != "drift_id"} for event in events]
+        if rows and self._session.dialect == "sqlite":  # whose numbers are binary
+            for row in rows:
+                row["confidence"] = row["confidence"] and canonical_decimal(row["confidence"])
+        if rows:
+            await self._session.run(insert(drift_events), rows)
 
     async def drift(self, query: FindingQuery, /) -> Sequence[DriftEvent]:
         """Changes of shape, newest first."""

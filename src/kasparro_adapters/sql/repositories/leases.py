@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
 from typing import Any
 
 from sqlalchemy import ColumnElement, Double, Executable, Row, bindparam, select, update
 
-from kasparro_adapters.sql.database import Database
+from kasparro_adapters.sql.database import Database, made_once
 from kasparro_adapters.sql.session import Session
 from kasparro_adapters.sql.tables import leases
 from kasparro_core.errors import ConflictError
@@ -61,7 +60,7 @@ class SqlLeases:
         return await self._session.first(update(leases).where(which).values(values).returning(leases))
 
 
-@lru_cache(maxsize=4)
+@made_once
 def _renewal(database: Database) -> Executable:
     """Made once for a database: every commit runs it, and to put it together costs more than to send it."""
     ours = [leases.c[name] == bindparam(f"of_{name}") for name in ("source", "partition", "token")]

@@ -23,7 +23,7 @@ class SqlPartitions:
     async def save(self, state: PartitionState, /) -> None:
         """Insert or replace."""
         insert = self._database.insert(partitions).values(asdict(state))
-        replaced = {name: insert.excluded[name] for name in ("state", "last_error", "next_at", "url")}
+        replaced = {column.name: insert.excluded[column.name] for column in partitions.c if not column.primary_key}
         await self._session.run(
             insert.on_conflict_do_update(index_elements=[partitions.c.source, partitions.c.partition], set_=replaced)
         )

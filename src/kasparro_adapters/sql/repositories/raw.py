@@ -46,7 +46,15 @@ class SqlRaw:
 
     async def get(self, raw_id: int, /) -> StoredRaw | None:
         """A payload; it is unpacked in a worker thread."""
-        row = await self._session.first(select(raw_batches).where(raw_batches.c.raw_id == raw_id))
+        return await self._stored(raw_batches.c.raw_id == raw_id)
+
+    async def find(self, source: str, partition: str, identity: str, /) -> StoredRaw | None:
+        """The payload of a partition with this identity, or None."""
+        content_hash, _, facts_hash = identity.partition(":")
+        return await self._stored(_same(source, partition, content_hash, facts_hash))
+
+    async def _stored(self, wanted: ColumnElement[bool]) -> StoredRaw | None:
+        row = await self._session.first(select(raw_batches).where(wanted))
         if row is None:
             return None
         payload = await asyncio.to_thread(unpack, row.codec, row.payload)
@@ -60,16 +68,16 @@ class SqlRaw:
         )
 
     async def _find(self, source: str, partition: str, packed: PackedPayload) -> int | None:
-        statement = select(raw_batches.c.raw_id).where(_same(source, partition, packed))
+        statement = select(raw_batches.c.raw_id).where(_same(source, partition, packed.content_hash, packed.facts_hash))
         row = await self._session.first(statement.with_for_update(read=True, key_share=True))
         return None if row is None else int(row[0])
 
 
-def _same(source: str, partition: str, packed: PackedPayload) -> ColumnElement[bool]:
+def _same(source: str, partition: str, content_hash: str, facts_hash: str) -> ColumnElement[bool]:
     table = raw_batches.c
     return and_(
         table.source == source,
         table.partition == partition,
-        table.content_hash == packed.content_hash,
-        table.facts_hash == packed.facts_hash,
+        table.content_hash == content_hash,
+        table.facts_hash == facts_hash,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Any
 
 from sqlalchemy import ColumnElement, func, select
@@ -18,6 +19,7 @@ from kasparro_core.model import (
     NEWEST_FIRST,
     Order,
     Place,
+    Present,
     RecordQuery,
     RecordVersion,
     SortField,
@@ -48,6 +50,14 @@ class RecordQueries:
     async def page(self, query: RecordQuery, /, *, after: int | None = None, limit: int = 1000) -> list[StoredRecord]:
         """Matching records in ascending record_id, greater than `after`."""
         return await self.select(query, order=_BY_ID, after=None if after is None else Place(after), limit=limit)
+
+    async def present(self, source: str, before: datetime, /, *, after: int = 0, limit: int = 10_000) -> list[Present]:
+        """Records of a source that are not gone, in ascending record_id."""
+        query = RecordQuery(source=source, gone=False)
+        (conditions,) = self._ranges(query, _BY_ID, Place(after))
+        columns = (records.c.record_id, records.c.key, records.c.first_seen_at < before)
+        statement = select(*columns).where(*conditions).order_by(*self._columns(query, _BY_ID)).limit(limit)
+        return list(map(Present._make, await self._session.all(statement)))
 
     async def versions(self, record_id: int, /, *, limit: int | None = None) -> list[RecordVersion]:
         """Earlier versions, latest first; those without occurred_at last."""

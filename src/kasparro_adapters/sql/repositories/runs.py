@@ -5,20 +5,20 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 from datetime import datetime
-from functools import lru_cache
 from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
 from sqlalchemy import CTE, Executable, Row, ScalarSelect, bindparam, func, literal, select, tuple_, update
 
-from kasparro_adapters.sql.database import Database
+from kasparro_adapters.sql.database import Database, made_once
 from kasparro_adapters.sql.repositories.totals import SqlTotals
 from kasparro_adapters.sql.session import Session
 from kasparro_adapters.sql.tables import COUNTERS, run_batches, runs
 from kasparro_adapters.sql.types import BigId
 from kasparro_core.errors import ConflictError
-from kasparro_core.model import BatchRead, Counters, LatestRuns, Run, RunQuery, RunStatus, Trigger
+from kasparro_core.model import BatchRead, Counters, Extent, LatestRuns, Run, RunQuery, RunStatus, Trigger
+from kasparro_core.model.run import OF_THE_PAST
 from kasparro_core.model.totals import amounts_of_run
 
 
@@ -65,6 +65,9 @@ class SqlRuns:
             "status": read.status,
             "observed_at": read.observed_at,
             "counters": json.dumps(counters._asdict()),
+            "refused": read.refused,
+            "extent": int(read.extent),
+            "same_as": read.same_as,
         }
         if (await self._session.run(_noting(self._database), values)).first() is None:
             await self._add_to_read(read, counters)
@@ -123,6 +126,22 @@ class SqlRuns:
         )
         return [_read(row) for row in await self._session.all(statement)]
 
+    async def listing(self, source: str, partition: str, /) -> Sequence[BatchRead]:
+        """The reads of a partition from the newest FIRST of a listing on. Backwards by run, as both indexes lie."""
+        table = run_batches.c
+        reads = (
+            select(run_batches)
+            .join(runs, runs.c.run_id == table.run_id)
+            .where(runs.c.source == source, table.partition == partition)
+        )
+        begins = reads.where(table.extent.bitwise_and(int(Extent.FIRST)) != 0)
+        begin = await self._session.first(begins.order_by(runs.c.run_id.desc(), table.seq.desc()).limit(1))
+        if begin is None:
+            return ()
+        further = (table.run_id > begin.run_id) | ((table.run_id == begin.run_id) & (table.seq >= begin.seq))
+        onward = reads.where(runs.c.run_id >= begin.run_id, further).order_by(runs.c.run_id, table.seq)
+        return [_read(row) for row in await self._session.all(onward)]
+
     async def _change(self, run_id: int, values: dict[str, Any]) -> Run:
         running = (runs.c.run_id == run_id) & (runs.c.status == str(RunStatus.RUNNING))
         return _the_run(
@@ -133,11 +152,12 @@ class SqlRuns:
     async def _add_to_read(self, read: BatchRead, counters: Counters) -> None:
         table = run_batches.c
         same = (table.run_id == read.run_id) & (table.partition == read.partition) & (table.seq == read.seq)
-        row = await self._session.first(select(table.counters).where(same).with_for_update())
+        row = await self._session.first(select(table.counters, table.refused).where(same).with_for_update())
         if row is None:
             raise RuntimeError("a read conflicted with a row that cannot be seen")
-        total = Counters(**row.counters).plus(counters)
-        await self._session.run(update(run_batches).where(same).values(counters=json.dumps(total._asdict())))
+        total = json.dumps(Counters(**row.counters).plus(counters)._asdict())
+        refused = None if row.refused is None else row.refused + (read.refused or 0)
+        await self._session.run(update(run_batches).where(same).values(counters=total, refused=refused))
 
 
 _ADD = (
@@ -148,7 +168,10 @@ _ADD = (
 """Made once, as `_noting`: every commit runs them, and to put them together costs more than to send them."""
 
 
-@lru_cache(maxsize=4)
+_OF_NOW = runs.c.trigger.not_in([str(trigger) for trigger in sorted(OF_THE_PAST)])
+
+
+@made_once
 def _noting(database: Database) -> Executable:
     """A read, unless it is noted already."""
     return database.insert(run_batches).on_conflict_do_nothing().returning(run_batches.c.read_id)
@@ -172,7 +195,7 @@ def _newest_of(status: RunStatus, names: CTE) -> ScalarSelect[int]:
     place = tuple_(runs.c.source, runs.c.status)
     wanted = tuple_(names.c.source, literal(str(status)))
     order = (runs.c.source.desc(), runs.c.status.desc(), runs.c.run_id.desc())
-    entries = select(runs.c.run_id).where(place >= wanted, place <= wanted).order_by(*order)
+    entries = select(runs.c.run_id).where(place >= wanted, place <= wanted, _OF_NOW).order_by(*order)
     return entries.limit(1).correlate(names).scalar_subquery()
 
 
@@ -211,4 +234,7 @@ def _read(row: Row[Any]) -> BatchRead:
         status=row.status,
         observed_at=row.observed_at,
         read_id=row.read_id,
+        refused=row.refused,
+        extent=Extent(row.extent),
+        same_as=row.same_as,
     )

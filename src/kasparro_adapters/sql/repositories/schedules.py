@@ -90,7 +90,7 @@ class SqlSchedules:
         table = schedule_slots.c
         newest = select(schedule_slots).where(table.source == source).order_by(table.slot_at.desc()).limit(limit)
         rows = await self._session.all(newest)
-        return [Slot(row.source, row.slot_at, SlotState(row.state), row.run_id, row.folded) for row in rows]
+        return [Slot(**{**row._mapping, "state": SlotState(row.state)}) for row in rows]
 
     async def _states(self, statement: Select[Any]) -> Sequence[ScheduleState]:
         return [ScheduleState(**row._mapping) for row in await self._session.all(statement)]

@@ -13,7 +13,8 @@ from kasparro_adapters.sql.tables import http_validators
 from kasparro_core.model import Validator
 
 _KEY = (http_validators.c.source, http_validators.c.partition, http_validators.c.request_hash)
-_VALUES = ("etag", "last_modified", "body_hash", "item_count", "next")
+_VALUES = ("etag", "last_modified", "body_hash", "item_count", "next", "cache_control", "expires", "refused")
+_CHUNK = 500  # bound parameters of one statement
 
 
 class SqlValidators:
@@ -41,10 +42,12 @@ class SqlValidators:
         rows = [{"source": source, "partition": partition, **asdict(validator)} for validator in validators]
         await self._session.run(statement, rows)
 
-    async def forget(self, source: str, partition: str, /) -> int:
-        """Remove all validators of a partition."""
+    async def forget(self, source: str, partition: str, requests: Sequence[str] | None = None, /) -> int:
+        """Remove those of these requests, or all of a partition."""
         table = http_validators.c
-        gone = await self._session.run(
-            delete(http_validators).where(table.source == source, table.partition == partition)
-        )
-        return gone.rowcount
+        statement = delete(http_validators).where(table.source == source, table.partition == partition)
+        if requests is None:
+            return (await self._session.run(statement)).rowcount
+        chunks = (requests[at : at + _CHUNK] for at in range(0, len(requests), _CHUNK))
+        gone = [await self._session.run(statement.where(table.request_hash.in_(chunk))) for chunk in chunks]
+        return sum(each.rowcount for each in gone)

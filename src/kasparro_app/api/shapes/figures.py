@@ -50,7 +50,7 @@ class Figures(Shape):
     bytes_fetched: int = Field(description="Bytes received.")
     requests: int = Field(description="HTTP requests made.")
     retries: int = Field(description="Requests that were made again.")
-    throttled: int = Field(description="Waits for a rate budget or a 429.")
+    throttled: int = Field(description="Answers that said: too many requests (429).")
     rejections: dict[str, int] = Field(description="Refused items and noted values by code, each time they were seen.")
     last_success_at: Moment | None = Field(description="When a run last came through (degraded ones too).")
     last_failure_at: Moment | None = Field(description="When a run last failed or was interrupted.")

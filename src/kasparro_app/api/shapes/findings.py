@@ -25,6 +25,8 @@ class RejectionShape(Shape):
     state: RejectionState = Field(description="open until the item's key loads, or a person gives it up.")
     times: int = Field(description="How often it was seen.")
     first_seen_at: Moment = Field(description="When it was seen first.")
+    last_seen_at: Moment = Field(description="When it was seen last.")
+    closed_at: Moment | None = Field(description="When what resolved or dropped it was seen or done; open: null.")
     key: str | None = Field(description="The record key, where it is known.")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pydantic import Field
 
 from kasparro_app.api.shapes.common import Answered, Exact, Moment, Paged, Shape
-from kasparro_core.model import RunStatus, SlotState, Trigger
+from kasparro_core.model import RunStatus, SkipReason, SlotState, Trigger
 
 
 class RunShape(Shape):
@@ -27,7 +27,7 @@ class RunShape(Shape):
     bytes_fetched: int = Field(description="Bytes received.")
     requests: int = Field(description="HTTP requests made, tried ones included.")
     retries: int = Field(description="Requests that were made again.")
-    throttled: int = Field(description="Waits for a rate budget or a 429.")
+    throttled: int = Field(description="Answers that said: too many requests (429).")
     error_code: str | None = Field(description="A short stable word for what went wrong.")
     error: str | None = Field(description="What went wrong, in a sentence.")
     resumes: int | None = Field(description="The run that this one took over.")
@@ -37,7 +37,11 @@ class SlotShape(Shape):
     """One slot of a schedule."""
 
     slot_at: Moment = Field(description="The slot's nominal instant.")
-    state: SlotState = Field(description="ran; skipped: its predecessor still ran; missed: nobody was there.")
+    state: SlotState = Field(description="ran; skipped: see reason; missed: nobody was there.")
+    reason: SkipReason | None = Field(
+        description="Why it was skipped. running: its predecessor still ran; gone: the source was taken down for good; "
+        "not_due: the source asks not to be asked yet."
+    )
     run_id: int | None = Field(description="The run that it started, or (skipped) that was still running.")
     folded: int = Field(description="How many still older missed slots this one stands for.")
 

@@ -30,6 +30,9 @@ class PublicConfiguration(Shape):
     path: str | None = Field(None, description="The file, glob or address of a CSV source, in the same way.")
     preset: str | None = Field(None, description="The preset it builds on.")
     records: str | None = Field(None, description="The dotted path of the array in the body.")
+    when_fresh: str | None = Field(None, description="ask or wait: what timed runs do while answers are fresh.")
+    root: str | None = Field(None, description="The folder that files have to lie in; null: the configuration's.")
+    respect_ttl: bool | None = Field(None, description="Whether timed runs wait as long as a feed asks for.")
     delimiter: str | None = Field(None, description="As declared; null: found out.")
     quote: str | None = Field(None, description="As declared; null: found out.")
     encoding: str | None = Field(None, description="As declared; null: found out.")
@@ -47,6 +50,7 @@ class PublicConfiguration(Shape):
     fail_rejected: float = Field(description="The share of rejected items above which a run fails.")
     drift: str = Field(description="What to do when the shape of the source changes.")
     mark_gone: bool = Field(description="Whether keys that a full walk no longer shows are marked.")
+    mark_gone_max: float = Field(description="The share of the records above which none is marked.")
     raw: str = Field(description="keep or none: whether received payloads are kept.")
     history: bool = Field(description="Whether earlier versions of records are kept.")
     params: dict[str, str] | None = Field(None, description="The query parameters by name; their values as `***`.")
@@ -55,9 +59,11 @@ class PublicConfiguration(Shape):
     method: str | None = Field(None, description="The HTTP method.")
     timeout: float | None = Field(None, description="Seconds for one attempt.")
     max_bytes: int | None = Field(None, description="The largest answer, unpacked.")
+    max_ratio: int | None = Field(None, description="How many times its size on the wire an answer may unpack to.")
     allow_private_hosts: bool | None = Field(None, description="Whether addresses that are not public may be asked.")
     paginate: dict[str, Any] | None = Field(None, description="How the pages are walked.")
     incremental: dict[str, Any] | None = Field(None, description="How only what is new is asked for.")
+    backfill: dict[str, Any] | None = Field(None, description="How past windows are asked for.")
     retry: dict[str, Any] | None = Field(None, description="How often and how long is tried again.")
     limit: dict[str, Any] | None = Field(None, description="The rate budget.")
     mapping: dict[str, Any] = Field(description="How an item becomes a record; what is not declared is left out.")
@@ -84,10 +90,25 @@ class PartitionShape(Shape):
     """A part of a source: one file, one feed; "" is the whole."""
 
     partition: str = Field(description="The part's name, without secrets.")
-    state: str = Field(description="ok or failed.")
+    state: str = Field(description="ok, failed, or gone: taken down for good, left alone by timed runs.")
     last_error: str | None = Field(description="What went wrong last.")
+    url: str | None = Field(description="The address that a feed has moved to; null: it is where it is configured.")
+    next_at: Moment | None = Field(description="Timed runs do not ask for it before; null: at any time.")
+    quiet: str | None = Field(description="The hours and days (UTC) in which timed runs do not ask for it.")
+    gaps: int = Field(description="How often everything in a feed was new: what came in between may be lost.")
+    gap_at: Moment | None = Field(description="When that was seen last.")
     checkpoint_version: int | None = Field(description="How often its position was committed; null: never.")
     checkpoint_at: Moment | None = Field(description="The instant of the last committed observation.")
+
+
+class WindowsShape(Shape):
+    """The windows of a source's backfills, together."""
+
+    windows: int = Field(description="How many were read, or begun.")
+    failed: int = Field(description="How many failed when they were last asked for.")
+    starts_at: Moment | None = Field(description="Where the earliest begins.")
+    ends_at: Moment | None = Field(description="Where the latest ends.")
+    read_at: Moment | None = Field(description="The instant of the last committed observation.")
 
 
 class SourceShape(Shape):
@@ -109,7 +130,8 @@ class SourcesAnswer(Paged):
 class SourceAnswer(SourceShape, Answered):
     """One configured source."""
 
-    partitions: list[PartitionShape] = Field(description="Its parts, as far as they were read.")
+    partitions: list[PartitionShape] = Field(description="Its parts, as far as they were read; not windows.")
+    backfill: WindowsShape | None = Field(description="The windows of its backfills; null: there are none.")
     slots: list[SlotShape] = Field(description="Its newest slots, at most 20, newest first.")
 
 

@@ -1,0 +1,110 @@
+"""The memory of a source's shape: what a run adds to it, what fades, and when it says something else."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any
+
+from kasparro_core.drift.rules import KEPT_ITEMS
+from kasparro_core.drift.shape import MOST_COLUMNS, MOST_FIELDS, NULL, Shape
+from kasparro_core.drift.traces import keep_few
+from kasparro_core.model.drift import ANY, ELEMENT, Alteration, Change, Path
+
+_LEVELS = (0.98, 0.6)
+_NULL_LEVELS = (0.0, 0.02, 0.5)
+_ODD_KIND = 0.01
+
+
+def learned(old: Shape, seen: Shape, changes: Iterable[Change] = ()) -> Shape:
+    """The memory after a run. What has changed is remembered as the run saw it, everything else with both."""
+    memory = old.copy()
+    for change in changes:
+        if change.change is not Alteration.ADDED:
+            _forget(memory, change.path)
+    _learn(memory, seen, MOST_COLUMNS)
+    memory.bound()
+    keep_few(memory)
+    if memory.count > KEPT_ITEMS:
+        _fade(memory, KEPT_ITEMS / memory.count)
+    return memory
+
+
+def places(shape: Shape, path: Path = ()) -> Iterator[tuple[Path, Shape]]:
+    """Every place of a shape with its path, the items themselves left out."""
+    for name, each in sorted(shape.members()):
+        yield (*path, name), each
+        yield from places(each, (*path, name))
+    if shape.elements is not None:
+        yield (*path, ELEMENT), shape.elements
+        yield from places(shape.elements, (*path, ELEMENT))
+
+
+def outline(shape: Shape) -> dict[str, Any]:
+    """What a memory says, without its numbers: the fields, their kinds, how surely each is there and filled."""
+    return {"/".join(path): [*_known_kinds(each), _level(each), _null_level(each)] for path, each in places(shape)}
+
+
+def is_required(shape: Shape) -> bool:
+    """Whether a remembered field is there in (nearly) all items."""
+    return shape.presence >= _LEVELS[0]
+
+
+def has_news(memory: Shape, seen: Shape) -> bool:
+    """Whether there is a field that is not remembered."""
+    if memory.rest is None and not seen.fields.keys() <= memory.fields.keys():
+        return True
+    return any(has_news(memory.fields[name], each) for name, each in seen.fields.items() if name in memory.fields)
+
+
+def _known_kinds(shape: Shape) -> list[str]:
+    least = max(1.0, _ODD_KIND * shape.filled)
+    return sorted(kind for kind, count in shape.kinds.items() if kind == NULL or count >= least)
+
+
+def _level(shape: Shape) -> int:
+    return sum(shape.presence < level for level in _LEVELS)
+
+
+def _null_level(shape: Shape) -> int:
+    return sum(shape.null_share > level for level in _NULL_LEVELS)
+
+
+def _learn(memory: Shape, seen: Shape, most: int = MOST_FIELDS) -> None:
+    memory.add_kinds(seen.kinds)
+    memory.traces.update(seen.traces)
+    if seen.rest is not None:
+        _learn(memory.collapse(), seen.rest)
+    for each in memory.fields.values():
+        each.of += seen.objects
+    for name, each in seen.fields.items():
+        known = memory.under(name, most)
+        if not known.of:
+            known.of = seen.objects
+        _learn(known, each)
+    if seen.elements is not None:
+        _learn(memory.inside(), seen.elements)
+
+
+def _forget(memory: Shape, path: Path) -> None:
+    *outer, last = path
+    for step in outer:
+        inner = memory.elements if step == ELEMENT else memory.rest if step == ANY else memory.fields.get(step)
+        if inner is None:
+            return
+        memory = inner
+    if last == ELEMENT:
+        memory.elements = None
+    elif last == ANY:
+        memory.rest = None
+    else:
+        memory.fields.pop(last, None)
+
+
+def _fade(shape: Shape, part: float) -> None:
+    """Fewer of everything, none of nothing: what was seen once is not forgotten."""
+    shape.kinds = {kind: max(1, round(count * part)) for kind, count in shape.kinds.items() if count}
+    shape.of = max(shape.count, round(shape.of * part)) if shape.of else 0
+    for _, each in shape.members():
+        _fade(each, part)
+    if shape.elements is not None:
+        _fade(shape.elements, part)
