@@ -18,6 +18,7 @@ from kasparro_app.config.assemble import assemble_sources, assemble_tables, spre
 from kasparro_app.config.database_url import anchored_url
 from kasparro_app.config.draft import Draft, Models
 from kasparro_app.config.earlier import apply_earlier_names
+from kasparro_app.config.folders import give_own_roots
 from kasparro_app.config.origin import Origin
 from kasparro_app.config.overrides import apply_overrides, apply_secret_files
 from kasparro_app.config.paths import KeyPath, lookup
@@ -97,6 +98,7 @@ def settings_of(
     _check_presets(draft)
     resolve_references(draft, environment, frozenset(PRESETS))
     spread_defaults(draft)
+    give_own_roots(draft)
     tables = assemble_tables(draft)
     sources = assemble_sources(draft)
     if tables is not None:

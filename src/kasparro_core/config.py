@@ -175,10 +175,17 @@ class SourceConfig(Strict):
         rules = self.mapping or MappingRules()
         return RecordMapping(source=name, kind=self.kind or "item", **rules.model_dump(exclude_unset=True))
 
+    def drift_rule(self) -> list[str]:
+        """What `drift` adds to the rules that bytes were read by: nothing where it takes whatever comes."""
+        return [] if self.drift == "evolve" else [self.drift]
+
     def keeps_history(self, kind: str) -> bool:
         """`history` as set, else the default of the kind."""
         return kind in HISTORY_KINDS if self.history is None else self.history
 
     def marks_gone(self, kind: str) -> bool:
-        """`mark_gone` as set, else the default of the kind. Only a source whose listings are complete acts on it."""
-        return kind not in ROLLING_KINDS if self.mark_gone is None else self.mark_gone
+        """`mark_gone` as set, else the default: not for kinds that roll, nor where the time of an item is part of its
+        key, for each moment brings new keys there. Only a source whose listings are complete acts on it."""
+        if self.mark_gone is not None:
+            return self.mark_gone
+        return kind not in ROLLING_KINDS and not (self.mapping is not None and self.mapping.keyed_by_time)

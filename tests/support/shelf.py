@@ -15,7 +15,7 @@ from yarl import URL
 
 from kasparro_adapters.http import HttpSource, HttpSourceConfig, JsonDecoder
 from kasparro_adapters.memory import MemoryHandle, MemoryOwners
-from kasparro_core.errors import TransientSourceError
+from kasparro_core.errors import TransientSourceError, TransientStorageError
 from kasparro_core.model import FetchFacts, RecordQuery, Run
 from kasparro_core.ports import FetchRequest, FetchResponse, Store
 from kasparro_core.services.jobs import SourceJob
@@ -32,7 +32,7 @@ class Killed(BaseException):
 @dataclass
 class Shelf:
     """The upstream, in pages of `size`. `asked` holds what each page of the newest walk was served with; `fails_at` is
-    a request (from 1, of one run) that fails."""
+    a request (from 1, of one run) that fails; `hidden` ids are left out of pages that are counted with them."""
 
     clock: SteppingClock
     size: int = 3
@@ -41,6 +41,7 @@ class Shelf:
     asked: dict[int, list[dict[str, Any]]] = field(default_factory=dict)
     statuses: list[int] = field(default_factory=list)
     fails_at: int = 0
+    hidden: set[str] = field(default_factory=set)
 
     async def fetch(self, request: FetchRequest, /, *, sink: Any = None) -> FetchResponse:
         """One page, or 304."""
@@ -48,7 +49,8 @@ class Shelf:
         page = int(url.query["page"])
         if len(self.statuses) + 1 == self.fails_at:
             raise TransientSourceError("the shelf is away", source=NAME, code="http_503")
-        rows = self.things[(page - 1) * self.size : page * self.size]
+        here = self.things[(page - 1) * self.size : page * self.size]
+        rows = [row for row in here if row.get("id") not in self.hidden]
         if page == 1:
             self.asked.clear()
         self.asked[page] = [dict(row) for row in rows]
@@ -82,6 +84,17 @@ class Mortal:
         await work.commit()
         if self._fuse == 0:
             raise Killed
+
+
+class Unheard(Mortal):
+    """A store that loses the answer to the commit with this number (0: to none)."""
+
+    async def commit(self, work: Any) -> None:
+        """Commit, and say so unless it is that one."""
+        self._fuse -= 1
+        await work.commit()
+        if self._fuse == 0:
+            raise TransientStorageError("the connection broke during COMMIT")
 
 
 class _Work:

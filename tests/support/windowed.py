@@ -65,7 +65,8 @@ class Days:
     async def read(self, partition: str, context: ReadContext, /) -> AsyncIterator[Batch]:
         window = Window.of(partition)
         pages = self.live if window is None else self.pages(window)
-        start = 0 if context.cursor is None or context.full else int(context.cursor.get("page", 0))
+        again = context.cursor is None or context.full or context.cursor.get("done")
+        start = 0 if again else int(context.cursor.get("page", 0))
         self._open += 1
         self.most = max(self.most, self._open)
         try:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import Field
 
@@ -28,6 +29,12 @@ class Move(Shape):
     url: Address | None = None
     next: Address | None = None
     times: Count = 0
+
+
+def is_downgrade(home: str, target: str) -> bool:
+    """True where a feed that is configured with https would go on without it: a redirect is followed once, and not
+    remembered, for whoever sits on the wire might have the feed from then on."""
+    return urlsplit(home).scheme == "https" and urlsplit(target).scheme != "https"
 
 
 def moved(known: Move | None, of: str, target: str | None, *, asked_there: bool) -> Move | None:

@@ -16,7 +16,7 @@ _PLAIN_DOCTYPE = re.compile(
 _LONGEST_DOCTYPE = 2_000
 _ROOT = re.compile(r"<[A-Za-z_]")
 _INTERNAL = re.compile(r"<!(?:ENTITY|ELEMENT|ATTLIST|NOTATION)\b", re.IGNORECASE)
-_HTML = re.compile(r"\s*(?:<!--.*?-->\s*)*<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE | re.DOTALL)
+_HTML = re.compile(r"<(?:!doctype\s+html|html|head|body)\b", re.IGNORECASE)
 
 
 def without_doctype(text: str) -> str:
@@ -41,7 +41,9 @@ def without_doctype(text: str) -> str:
 
 def looks_like_html(text: str, content_type: str) -> bool:
     """True for a document that is, or is served as, a web page."""
-    return _HTML.match(text[:4096]) is not None or content_type.partition(";")[0].strip().lower() == "text/html"
+    start = text[:4096]
+    found = _HTML.match(start, _end_of_misc(start))  # in two steps: one pattern would try all ways to end a comment
+    return found is not None or content_type.partition(";")[0].strip().lower() == "text/html"
 
 
 def is_channel(text: str) -> bool:

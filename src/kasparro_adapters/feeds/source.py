@@ -17,7 +17,7 @@ from kasparro_adapters.feeds.asking import Answer, Asker
 from kasparro_adapters.feeds.config import FeedSourceConfig
 from kasparro_adapters.feeds.decoder import FeedDecoder
 from kasparro_adapters.feeds.memory import Memory, has_gap, kept, marks
-from kasparro_adapters.feeds.moves import Move, moved
+from kasparro_adapters.feeds.moves import Move, is_downgrade, moved
 from kasparro_adapters.feeds.opml import feed_addresses
 from kasparro_adapters.feeds.wishes import Wish
 from kasparro_core.errors import PermanentSourceError, SourceError
@@ -104,6 +104,7 @@ class FeedSource:
         """What remembered validators hold for: the request without host and port, our reading and the mapping."""
         mapping = self._config.record_mapping(self._name).model_dump(mode="json")
         facts = [request_path(address), self._config.method, self._config.params, _READING_RULES, mapping]
+        facts += self._config.drift_rule()
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()
 
     async def _listed(self) -> dict[str, str]:
@@ -150,6 +151,7 @@ class FeedSource:
     async def _batch(self, question: _Question, answer: Answer, asked: str, target: str | None) -> Batch:
         away = asked != question.home
         of = fingerprint(question.home)
+        target = None if target is not None and is_downgrade(question.home, target) else target
         move = None if away and target == question.home else moved(question.move, of, target, asked_there=away)
         if answer.body is None:
             memory = question.memory and question.memory.model_copy(update={"move": move})
@@ -163,7 +165,7 @@ class FeedSource:
         headers, known, memory = answer.headers, question.known, question.memory
         hashed = self.request_hash(question.home)
         validator = Validator(hashed, headers.get("etag"), headers.get("last-modified"), seen)
-        if known is not None and known.body_hash == seen and memory is not None:
+        if known is not None and known.body_hash == seen and memory is not None and not known.refused:
             memory = memory.model_copy(update={"seen": seen, "move": move})
             news = self._news(memory, answer)
             remembered = replace(validator, item_count=known.item_count)

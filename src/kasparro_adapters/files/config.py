@@ -87,7 +87,8 @@ class CsvSourceConfig(SourceConfig, FetchOptions):
         return RecordMapping(**{**mapping.model_dump(exclude_unset=True), "decimal": self.decimal})
 
     def rules_hash(self, name: str) -> str:
-        """Changes when the same bytes would give other records: reading rules and mapping."""
+        """Changes when the same bytes would give other records: reading rules, mapping and `drift`."""
         rules = self.model_dump(mode="json", include={"delimiter", "quote", "encoding", "header", "columns", "member"})
-        text = json.dumps([rules, self.skip_lines, self.record_mapping(name).model_dump(mode="json")], sort_keys=True)
+        mapping = self.record_mapping(name).model_dump(mode="json")
+        text = json.dumps([rules, self.skip_lines, mapping, *self.drift_rule()], sort_keys=True)
         return hashlib.blake2b(text.encode(), digest_size=16).hexdigest()

@@ -19,7 +19,7 @@ from kasparro_adapters.files.locate import WHOLE, file_of, is_glob, is_remote, m
 from kasparro_adapters.files.opening import OpenFile, missing, translated
 from kasparro_adapters.files.position import Position
 from kasparro_adapters.files.reading import FileRead, ReadTask
-from kasparro_core.errors import PermanentSourceError, SourceError
+from kasparro_core.errors import PermanentSourceError, SourceError, TransientSourceError
 from kasparro_core.model.batch import Batch, Cursor, Validator
 from kasparro_core.model.listing import NOTHING
 from kasparro_core.ports.clock import Clock
@@ -113,7 +113,7 @@ class CsvSource:
         request_hash = self._request_hash()
         usable = task.known is not None and task.known.done and task.known.rules == self._rules_hash
         validator = context.validators.get(request_hash) if usable else None
-        with tempfile.TemporaryFile() as raw:
+        with _on_disk(self._name), tempfile.TemporaryFile() as raw:
             response = await self._fetch(raw, validator, context.effort)
             if response.not_modified and context.cursor is not None:
                 yield Batch(context.cursor, response.facts, same_as=NOTHING)
@@ -145,6 +145,20 @@ class CsvSource:
         address = urlsplit(self._config.path)
         parts = [address.path, address.query, self._config.params, self._rules_hash]
         return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()
+
+
+@contextmanager
+def _on_disk(source: str) -> Iterator[None]:
+    """What the disk of the copy refuses is trouble that may pass."""
+    try:
+        yield
+    except OSError as error:
+        raise TransientSourceError(
+            f"{source}: the answer cannot be kept in the folder for temporary files ({error.strerror or error}).",
+            source=source,
+            code="file_io",
+            hint="Make room there, or let TMPDIR name another folder.",
+        ) from error
 
 
 def _validators(request_hash: str, response: FetchResponse) -> tuple[Validator, ...]:

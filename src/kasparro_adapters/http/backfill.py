@@ -22,6 +22,9 @@ if TYPE_CHECKING:
 
 _PLACE = re.compile(r"\{([^{}]*)\}")
 _TICK = timedelta(microseconds=1)
+_LAST_OF_FEBRUARY = 28
+_SHORT_OF_ITS_DAY = timedelta(days=3)
+"""Months that are laid from a 31st on take the last day of a shorter month: so much earlier, at most."""
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SAMPLE = datetime(2001, 2, 3, tzinfo=UTC)
 _LATER_THAT_DAY = datetime(2001, 2, 3, 4, 5, 6, tzinfo=UTC)
@@ -104,6 +107,11 @@ class BackfillOptions(Strict):
         start, end = (quote(bound, safe=":") for bound in self._bounds(window))
         return live if self.url is None else _filled(self.url, start, end)
 
+    @property
+    def sends_end(self) -> bool:
+        """False where the upstream is told the start alone: what it answers is as long as it makes it."""
+        return self.end_param is not None or "{end}" in (self.url or "")
+
     def sends_exactly(self, moment: datetime) -> bool:
         """True when what is sent for an instant means that instant."""
         return _read_back(self.send, self._sent(moment)) == moment
@@ -135,7 +143,14 @@ def windowed(config: HttpSourceConfig, options: BackfillOptions, window: Window)
 
 
 def check(source: str, options: BackfillOptions, window: Window) -> None:
-    """Raises ConfigurationError where a bound of the window cannot be sent as it is."""
+    """Raises ConfigurationError where a bound of the window cannot be sent as it is, and where the window is longer
+    than what an answer holds: the rest would never be asked for."""
+    if not options.sends_end and _reach(options, window) < window.end:
+        raise ConfigurationError(
+            f"source {source!r} cannot be asked for the window from {window.start.isoformat()} to "
+            f"{window.end.isoformat()}: its `backfill` sends the start alone, and an answer holds {options.chunk!r}.",
+            hint=f"Leave --chunk out, or take {options.chunk}. If an answer holds more, `backfill.chunk` says so.",
+        )
     for bound in (window.start, window.end):
         if not options.sends_exactly(bound):
             raise ConfigurationError(
@@ -143,6 +158,16 @@ def check(source: str, options: BackfillOptions, window: Window) -> None:
                 f"{window.end.isoformat()}: `backfill.send` = {options.send!r} cannot tell {bound.isoformat()}.",
                 hint="Take --from, --to and --chunk by whole days, or another `send` if the upstream understands one.",
             )
+
+
+def _reach(options: BackfillOptions, window: Window) -> datetime:
+    """Where an answer ends that is asked for by its start."""
+    step = Step.parse(options.chunk)
+    try:
+        end = step.after(window.start, 1)
+        return end + _SHORT_OF_ITS_DAY if step.months and window.start.day >= _LAST_OF_FEBRUARY else end
+    except (OverflowError, ValueError):  # beyond the year 9999
+        return window.end
 
 
 def _filled(url: str, start: str, end: str) -> str:

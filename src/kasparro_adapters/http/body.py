@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import BinaryIO, cast
 
@@ -16,8 +16,8 @@ from kasparro_core.ports.fetch import FetchRequest
 IN_MEMORY = 8 * 1024 * 1024
 """A body of more bytes is collected in a temporary file: one that turns out to be too large never was in memory."""
 
-RATIO_FROM = 1024 * 1024
-"""Below so many unpacked bytes any ratio is harmless."""
+RATIO_FROM = 16 * 1024 * 1024
+"""Up to so many unpacked bytes any ratio is harmless, and ordinary: sparse data packs better than 1 to 200."""
 
 _SLACK = 64 * 1024  # a compressed body may be a little longer than what it unpacks to
 
@@ -103,8 +103,15 @@ class Spool:
         except OSError as error:
             raise TransientSourceError(
                 f"{self.source}: the answer is larger than {IN_MEMORY:,} bytes and cannot be kept in the folder for "
-                f"temporary files {tempfile.gettempdir()} ({error.strerror or error}).",
+                f"temporary files{_folder()} ({error.strerror or error}).",
                 source=self.source,
                 code="file_io",
                 hint="Make room there, or let TMPDIR name another folder.",
             ) from error
+
+
+def _folder() -> str:
+    """Where temporary files go, for a message; "" where no folder can be written, which is then the trouble."""
+    with suppress(OSError):
+        return f" {tempfile.gettempdir()}"
+    return ""

@@ -9,14 +9,10 @@ from pydantic import Field, field_validator, model_validator
 from kasparro_adapters.http.backfill import BackfillOptions
 from kasparro_adapters.http.incremental import IncrementalOptions
 from kasparro_adapters.http.presets import resolve_preset
-from kasparro_adapters.http.urls import is_sensitive, parse_url
+from kasparro_adapters.http.urls import TELLING, is_sensitive, parse_url
 from kasparro_core.config import ApiKeyAuth, FetchOptions, SourceConfig, Strict
 
 Name = Annotated[str, Field(min_length=1)]
-
-
-_TELLING = 8
-"""So many signs of a value that is found elsewhere tell that it is a secret."""
 
 
 class _Paging(Strict):
@@ -161,4 +157,4 @@ class HttpSourceConfig(SourceConfig, FetchOptions):
         anything, a page number too."""
         params = (str(value) for name, value in self.params.items() if is_sensitive(name))
         secrets = [*params, *(value.rpartition(" ")[2] for part in self._secrets() for value in part.values())]
-        return frozenset(secret for secret in secrets if len(secret) >= _TELLING)
+        return frozenset(secret for secret in secrets if len(secret) >= TELLING)

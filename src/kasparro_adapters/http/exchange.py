@@ -19,7 +19,15 @@ from kasparro_adapters.http.body import Bounds, Spool
 from kasparro_adapters.http.faults import failure, translated
 from kasparro_adapters.http.inflate import ACCEPTED, UnknownEncodingError, inflater, sips
 from kasparro_adapters.http.limiter import Limiter
-from kasparro_adapters.http.urls import is_sensitive, parse_url, redacted, resolve, same_origin, without_params
+from kasparro_adapters.http.urls import (
+    is_sensitive,
+    parse_url,
+    redacted,
+    resolve,
+    same_origin,
+    secrets_of,
+    without_params,
+)
 from kasparro_core.errors import SourceError
 from kasparro_core.policy.retry import Fault
 from kasparro_core.ports.fetch import FetchRequest
@@ -63,7 +71,8 @@ class Hop:
 
 @dataclass(slots=True)
 class Exchange:
-    """One attempt. `remaining` is what is left of its deadline in seconds; waiting for the rate budget is not in it."""
+    """One attempt. `remaining` is what is left of its deadline in seconds; waiting for the rate budget is not in it.
+    `secrets` is what no text may show."""
 
     session: aiohttp.ClientSession
     limiter: Limiter
@@ -74,6 +83,7 @@ class Exchange:
     sink: BinaryIO | None = None
     permanent_so_far: bool = True
     hops: int = 0
+    secrets: frozenset[str] = frozenset()
     _ends: float = 0.0
     _seen: set[tuple[str, URL]] = field(default_factory=set)
 
@@ -94,7 +104,7 @@ class Exchange:
 
     def shown(self, url: URL) -> str:
         """An address of this exchange without secrets."""
-        return redacted(url, self.request.secret_params)
+        return redacted(url, self.request.secret_params, self.secrets)
 
     def _first_url(self) -> URL:
         try:
@@ -102,6 +112,7 @@ class Exchange:
         except ValueError as error:
             message = f"The address of the source is not usable: {error}."
             raise failure(self.request.source, Fault.BAD_URL, message) from error
+        self.secrets = secrets_of(self.request)
         url = url.with_user(None)
         return url.update_query(self.request.params) if self.request.params else url
 
@@ -232,9 +243,19 @@ def _login(url: str) -> dict[str, str]:
 
 
 def _lower(headers: Mapping[str, str]) -> dict[str, str]:
-    """Lower-case names; a header given several times is joined by commas, as RFC 9110 5.3 allows."""
+    """Lower-case names; a header given several times is joined by commas, as RFC 9110 5.3 allows. A value that is not
+    UTF-8 is taken as Latin-1, so that it can be stored."""
     merged: dict[str, str] = {}
-    for name, value in headers.items():
-        key = name.lower()
+    for name, found in headers.items():
+        key, value = name.lower(), _text(found)
         merged[key] = f"{merged[key]}, {value}" if key in merged else value
     return merged
+
+
+def _text(value: str) -> str:
+    """aiohttp keeps the bytes of a header that are not UTF-8 as surrogates, which nothing can encode."""
+    raw = value.encode("utf-8", "surrogateescape")
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return raw.decode("latin-1")

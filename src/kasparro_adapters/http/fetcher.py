@@ -16,7 +16,7 @@ import aiohttp
 from kasparro_adapters.http.exchange import Exchange, Hop, Tally
 from kasparro_adapters.http.faults import HEADER_BYTES, HEADERS, retry_reason
 from kasparro_adapters.http.guard import guarded_socket
-from kasparro_adapters.http.limiter import LEFT_ALONE, Limiter, asked_of
+from kasparro_adapters.http.limiter import Limiter, asked_of
 from kasparro_adapters.http.messages import answer_of
 from kasparro_adapters.http.urls import redacted, scrubbed, without_params
 from kasparro_core.errors import PermanentSourceError, SourceError, TransientSourceError
@@ -89,7 +89,7 @@ class AiohttpFetcher:
             try:
                 return await self._attempt(request, tally, self._clock.monotonic() - began - tally.waited, sink)
             except TransientSourceError as error:
-                if error.code in LEFT_ALONE:
+                if error.code == "rate_closed" or (error.code == "circuit_open" and attempt == 1):
                     raise
                 spent = self._clock.monotonic() - began - tally.waited
                 step = self._step(attempt, request, error, spent)
@@ -150,7 +150,7 @@ class AiohttpFetcher:
     def _refusal(self, exchange: Exchange, hop: Hop) -> SourceError:
         request, answer = exchange.request, answer_of(hop.status, hop.headers, hop.body)
         rule, code = judge(answer), f"http_{hop.status}"
-        said = scrubbed(answer.says, {**request.secret_headers, **request.secret_params})
+        said = scrubbed(answer.says, exchange.secrets)
         message = _sentence(f"{request.source}: {exchange.shown(hop.url)} answered {hop.status}", said, rule)
         if not rule.action.passes:
             return PermanentSourceError(message, source=request.source, code=code, hint=rule.hint)
@@ -181,7 +181,7 @@ def _moved_to(exchange: Exchange, hop: Hop) -> str | None:
     if not exchange.hops or not exchange.permanent_so_far:
         return None
     bare = without_params(hop.url, exchange.request.secret_params)
-    return str(bare) if redacted(bare) == str(bare) else None
+    return str(bare) if redacted(bare, (), exchange.secrets) == str(bare) else None
 
 
 def _session(*, private: bool) -> aiohttp.ClientSession:

@@ -18,6 +18,10 @@ addresses into one text, so the errors alone do not say why a connection failed.
 
 _NAT64 = ipaddress.IPv6Network("64:ff9b::/96")
 
+_INSIDE = (ipaddress.IPv4Network("192.0.0.0/24"), ipaddress.IPv4Network("168.63.129.16/32"))
+"""Protocol assignments (RFC 6890), which older Pythons take for public but for their first few; and the host of a
+virtual machine in Azure, which hands out its secrets."""
+
 
 class PrivateAddressError(OSError):
     """A connection to an address that is not public."""
@@ -31,6 +35,8 @@ def is_public(address: str) -> bool:
         if ip.is_site_local or not all(is_public(str(end)) for end in ip.teredo or ()):
             return False
         ip = _unwrapped(ip)
+    if any(ip in network for network in _INSIDE):
+        return False
     return ip.is_global and not (ip.is_multicast or ip.is_reserved or ip.is_unspecified)
 
 

@@ -21,7 +21,10 @@ class Host:
     trouble: str = ""
 
     def check(self, request: FetchRequest, now: float) -> None:
-        """Raises TransientSourceError, code `circuit_open`, while the host is left alone."""
+        """Raises TransientSourceError, code `circuit_open`, while the host is left alone. A request without a
+        circuit asks all the same."""
+        if not request.retry.circuit_failures:
+            return
         found = refusal(self.circuit, now)
         if found is None:
             return
@@ -38,12 +41,15 @@ class Host:
     def admit(self, request: FetchRequest, now: float) -> bool:
         """A request goes now; True: it is the one that finds out how the host is. Raises what `check` raises."""
         self.check(request, now)
+        if not request.retry.circuit_failures:
+            return False
         self.circuit = admitted(self.circuit)
         return self.circuit.probing
 
-    def ended(self, request: FetchRequest, outcome: Outcome, now: float, *, probe: bool) -> None:
-        """A request that was admitted has ended."""
-        self.circuit = after(self.circuit, circuit_rules(request.retry), outcome, now, probe=probe)
+    def ended(self, request: FetchRequest, outcome: Outcome, now: float, *, sent_at: float, probe: bool) -> None:
+        """A request that was admitted, and sent at `sent_at`, has ended."""
+        rules = circuit_rules(request.retry)
+        self.circuit = after(self.circuit, rules, outcome, now, sent_at=sent_at, probe=probe)
 
 
 def is_fault_of_host(error: TransientSourceError) -> bool:

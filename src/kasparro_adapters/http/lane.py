@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+from bisect import insort
 from collections import Counter, deque
 from dataclasses import dataclass, field
 
@@ -18,14 +19,19 @@ _REMEMBERED = 1_000
 _TOO_FEW = 3
 """Of fewer requests no rate can be told."""
 
+_APART = 1.0
+"""Seconds by which one instant may differ between two looks at another clock."""
+
 
 @dataclass(slots=True)
 class Lane:
-    """One limit key. Instants are seconds of the clock's `monotonic`."""
+    """One limit key. Instants are seconds of the clock's `monotonic`. `schedule` is another number whenever the
+    schedule was pulled forward: slots from before do not count any more."""
 
     key: str
     clock: Clock
     budgets: Budgets
+    schedule: int = 0
     _seen: Budget | None = None
     _sent: deque[float] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     _late: float = 0.0
@@ -58,6 +64,11 @@ class Lane:
                 return await self._next(pace)
         finally:
             self._waiting[pace] -= 1
+
+    def give_back(self, pace: Pace | None, slot: float, schedule: int) -> None:
+        """A slot, of that schedule, that is not used: the next request of this process takes it."""
+        if schedule == self.schedule:
+            insort(self._slots.setdefault(pace, deque()), slot)
 
     def sent(self, slot: float, pace: Pace | None) -> None:
         """A request goes now. One that is later than its slot allows moves the schedule on, with the next slots that
@@ -106,7 +117,10 @@ class Lane:
         """Remember a state of the present instant, which is `at` by the clock of whoever keeps it; returns by how much
         ours is ahead of that."""
         ahead = self.clock.monotonic() - at
-        self._seen = shifted(budget, ahead)
+        known, self._seen = self._seen, shifted(budget, ahead)
+        if known is not None and self._seen.next_at < known.next_at - _APART:
+            self.schedule += 1
+            self._slots.clear()
         return ahead
 
 

@@ -41,6 +41,10 @@ def follow(config: HttpSourceConfig, base: str, link: str) -> str:
     if home.scheme == "https" and target.scheme == "http" and target.is_default_port() and target.host == home.host:
         target = target.with_scheme("https").with_port(home.explicit_port)
     bare = without_params(target, config.secret_param_names, config.secret_values)
+    told = [secret for secret in config.secret_values if secret not in home.path]
+    if redacted(bare, (), told) != redacted(bare):
+        message = f"The address of the next page, {redacted(bare, (), told)}, repeats a secret and cannot be kept."
+        raise PermanentSourceError(message, code="bad_next_page")
     if same_origin(bare, home):
         return bare.raw_path_qs
     if not _has_secrets(config) and same_origin(bare, URL(base)):

@@ -63,7 +63,7 @@ def validator_of(key: str, response: FetchResponse, body_hash: str, rows: int, f
         last_modified=headers.get("last-modified"),
         body_hash=body_hash,
         item_count=rows,
-        next=None if following is None else json.dumps(dict(following), sort_keys=True),
+        next=None if following is None else as_next(following),
         cache_control=headers.get("cache-control"),
         expires=headers.get("expires"),
     )
@@ -74,11 +74,12 @@ def to_ask_with(known: Validator | None) -> Validator | None:
     return known if known is not None and (known.etag or known.last_modified) else None
 
 
-def confirmed(known: Validator, response: FetchResponse) -> Validator:
+def confirmed(known: Validator, response: FetchResponse, following: Place | None) -> Validator:
     """A validator after a 304, whose headers go before the remembered ones (RFC 9111 4.3.4)."""
     headers = response.headers
     return replace(
         known,
+        next=None if following is None else as_next(following),
         etag=headers.get("etag") or known.etag,
         last_modified=headers.get("last-modified") or known.last_modified,
         cache_control=headers.get("cache-control") or known.cache_control,
@@ -96,6 +97,11 @@ def remembered(validators: Mapping[str, Validator], key: str, pager: Pager) -> V
     is asked for whole."""
     validator = validators.get(key)
     return validator if validator is not None and _is_known(validator, pager) else None
+
+
+def as_next(following: Place) -> str:
+    """A place as a validator keeps it."""
+    return json.dumps(dict(following), sort_keys=True)
 
 
 def remembered_next(validator: Validator) -> Place | None:

@@ -14,8 +14,9 @@ from kasparro_core.policy.answers import Answer
 LONGEST = 300
 """An upstream's message is shown up to this many characters."""
 
-_TITLE = re.compile(r"<title[^>]*>(.*?)</title>", re.IGNORECASE | re.DOTALL)
-_TAG = re.compile(r"<[^>]*>")
+_TITLE = re.compile(r"<title[^<>]*>", re.IGNORECASE)
+_TITLE_END = re.compile(r"</title>", re.IGNORECASE)
+_TAG = re.compile(r"<[^<>]*>")
 _UNSHOWN = re.compile(r"[\s\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2066-\u2069]+")
 _KEYS = (
     "error_message",
@@ -62,8 +63,9 @@ def looks_like_html(body: bytes) -> bool:
 def html_title(body: bytes) -> str:
     """The title of a page, or the beginning of its text."""
     text = body[:16_384].decode("utf-8", "replace")
-    found = _TITLE.search(text)
-    return html.unescape(found[1] if found else _TAG.sub(" ", text))
+    opened = _TITLE.search(text)
+    closed = _TITLE_END.search(text, opened.end()) if opened else None
+    return html.unescape(text[opened.end() : closed.start()] if opened and closed else _TAG.sub(" ", text))
 
 
 def shortened(text: str, limit: int = LONGEST) -> str:

@@ -62,6 +62,11 @@ class Pager(Protocol):
         """The next place, None at the end."""
         ...
 
+    def beyond(self, place: Place, rows: int, /) -> Place | None:
+        """The place behind a page of so many rows that counts as the last one because it is short; None where nothing
+        can be behind the end."""
+        ...
+
     def knows(self, place: Place, /) -> bool:
         """True for a place of this kind."""
         ...
@@ -80,6 +85,10 @@ class SinglePager:
 
     def after(self, _: Place, __: Page, /) -> Place | None:
         """The first page is the last."""
+        return None
+
+    def beyond(self, _: Place, __: int, /) -> Place | None:
+        """There is one page."""
         return None
 
     def knows(self, place: Place, /) -> bool:
@@ -108,7 +117,7 @@ class CountedPager:
         """The next number until a page is empty, or short of what counts as full."""
         if page.rows == 0:
             return None
-        following = place["at"] + (1 if isinstance(self.options, PagePaging) else page.rows)
+        following = self._next(place, page.rows)
         lowered = {"size": place["size"]} if "size" in place else {}
         full = place.get("size", self.options.size)
         if self.options.stop == "empty" or full is None or page.rows >= full:
@@ -116,6 +125,13 @@ class CountedPager:
         if place == self.first and page.rows in PLAUSIBLE_CAPS:
             return {"at": following, "size": page.rows, "probe": True}
         return None
+
+    def beyond(self, place: Place, rows: int, /) -> Place | None:
+        """Where the next page began when this one was full, asked for on suspicion; behind an empty one is nothing."""
+        full = place.get("size", self.options.size)
+        if rows == 0 or full is None:
+            return None
+        return {**place, "at": self._next(place, full), "probe": True}
 
     def knows(self, place: Place, /) -> bool:
         """A whole number at `at` that is not before the first, and perhaps a lowered size."""
@@ -126,6 +142,10 @@ class CountedPager:
             and place.get("probe", True) is True
             and all(type(numbers.get(name)) is int and numbers[name] >= least for name, least in bounds.items())
         )
+
+    def _next(self, place: Place, rows: int) -> int:
+        number: int = place["at"]
+        return number + (1 if isinstance(self.options, PagePaging) else rows)
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,6 +173,10 @@ class CursorPager:
             raise PermanentSourceError(message, code="bad_next_page")
         return {"token": str(token)}
 
+    def beyond(self, _: Place, __: int, /) -> Place | None:
+        """The upstream says itself what is the last page."""
+        return None
+
     def knows(self, place: Place, /) -> bool:
         """The first place, or a token."""
         return not place or (set(place) == {"token"} and isinstance(place["token"], str) and place["token"] != "")
@@ -179,6 +203,10 @@ class LinkPager:
         if not isinstance(link, str):
             raise PermanentSourceError(f"Expected the next page's address, found {shown(link)}.", code="bad_next_page")
         return {"url": follow(self.config, page.url, link)}
+
+    def beyond(self, _: Place, __: int, /) -> Place | None:
+        """The upstream says itself what is the last page."""
+        return None
 
     def knows(self, place: Place, /) -> bool:
         """The first place, or an address that a link may have led to."""

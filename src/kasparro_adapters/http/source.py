@@ -15,6 +15,7 @@ from kasparro_adapters.http.incremental import Mark
 from kasparro_adapters.http.links import address_of
 from kasparro_adapters.http.memory import (
     LoopGuard,
+    as_next,
     body_hash_of,
     confirmed,
     page_marks,
@@ -176,15 +177,32 @@ class HttpSource:
             response = await self._fetcher.fetch(replace(request, validator=to_ask_with(known), effort=context.effort))
         except PermanentSourceError as error:
             if walk.at.get("probe") and error.code in _PAST_THE_END:
+                trail.missed(key)
                 return error.fetch or FetchFacts(self._clock.now())
             raise
         read = await self._understood(walk, key, response, known)
         trail.answered(response, read.validator)
-        return read
+        return self._beyond(walk, read, context, trail)
+
+    def _beyond(self, walk: Walk, read: _Read, context: ReadContext, trail: Trail) -> _Read:
+        """A short page ends a walk, but not where a page behind it had rows the last time: an upstream that filters or
+        sorts while it is read answers short pages in the middle, and what follows would be taken for gone."""
+        if read.following is not None or read.decoded is None or not self._lists_all:
+            return read
+        following = self._pager.beyond(walk.at, read.validator.item_count)
+        if following is None:
+            return read
+        request = self._request(replace(walk, at=following))
+        known = context.validators.get(request_hash(request, self._config.secret_param_names, self._rules))
+        if known is None or known.item_count == 0:
+            return read
+        trail.doubted(read.validator.request_hash)
+        return replace(read, following=following, validator=replace(read.validator, next=as_next(following)))
 
     async def _understood(self, walk: Walk, key: str, response: FetchResponse, known: Validator | None) -> _Read:
         if known is not None and response.not_modified:
-            return self._same(walk, response, remembered_next(known), known, confirmed(known, response))
+            following = self._following_again(walk, response, known)
+            return self._same(walk, response, following, known, confirmed(known, response, following))
         try:
             with _costing(response):
                 return await asyncio.to_thread(self._looked_through, walk, key, response, known)
@@ -223,8 +241,10 @@ class HttpSource:
         return _Read(response, following, marks, walk.high, validator=now, save=worth_saving(known, now))
 
     def _following_again(self, walk: Walk, response: FetchResponse, known: Validator) -> Place | None:
-        """The place after a page whose body is known: a Link header is not in the body and may be another one."""
-        if not isinstance(self._config.paginate, LinkHeaderPaging):
+        """The place after a page whose body is known: a Link header is not in the body and may be another one. A 304
+        without one leaves what is remembered (RFC 9111 3.2)."""
+        silent = response.not_modified and "link" not in response.headers
+        if silent or not isinstance(self._config.paginate, LinkHeaderPaging):
             return remembered_next(known)
         return self._pager.after(walk.at, Page(known.item_count, response.url, response.headers, None))
 
@@ -264,7 +284,7 @@ class HttpSource:
         news = trail.news() if self._config.when_fresh == "wait" else None
         extent = batch.extent
         if self._lists_all:
-            extent |= Extent.LAST | (Extent.LIVE if self._paged and self._pager.rereads else Extent.PART)
+            extent |= Extent.LAST | (Extent.LIVE if self._paged else Extent.PART)
         return replace(batch, outdated=trail.outdated(), news=news, extent=extent)
 
     def _same_as(self, known: Validator) -> str | None:

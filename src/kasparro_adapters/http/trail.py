@@ -15,7 +15,10 @@ class Trail:
     on, so that its first pages are not among them."""
 
     def __init__(self, known: Mapping[str, Validator], *, whole: bool) -> None:
+        self._known = set(known)
         self._unused = set(known) if whole else set()
+        self._doubted: str | None = None
+        self._missing: set[str] = set()
         self._ends: list[datetime | None] = []
 
     def asked(self, request_hash: str) -> None:
@@ -24,12 +27,23 @@ class Trail:
 
     def answered(self, response: FetchResponse, now: Validator) -> None:
         """It was answered; `now` is what is remembered of it."""
+        if now.item_count:
+            self._doubted = None
         said = {"cache-control": now.cache_control or "", "expires": now.expires or ""}
         self._ends.append(fresh_until({**response.headers, **said}, response.facts.observed_at))
 
+    def doubted(self, request_hash: str) -> None:
+        """This page was short, and the one behind it is asked for all the same."""
+        self._doubted = request_hash
+
+    def missed(self, request_hash: str) -> None:
+        """There is no such page any more."""
+        self._missing |= {request_hash} & self._known
+
     def outdated(self) -> Sequence[str]:
-        """At the end of a walk: what was known of requests that it did not make any more."""
-        return sorted(self._unused)
+        """At the end of a walk: what was known of requests that it did not make any more, or in vain; and a page that
+        was doubted without need, so that it is not remembered as one with something behind it."""
+        return sorted(self._unused | self._missing | ({self._doubted} if self._doubted else set()))
 
     def news(self) -> PartitionNews:
         """At the end of a walk: it need not be repeated while all of its answers are fresh."""

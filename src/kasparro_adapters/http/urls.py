@@ -3,15 +3,21 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Iterable
+from urllib.parse import quote, quote_plus
 
 from yarl import URL
 
+from kasparro_core.ports.fetch import FetchRequest
+
 HIDDEN = "***"
+TELLING = 8
+"""So many signs of a value that is found elsewhere tell that it is a secret: of fewer, it may be anything."""
+
 SCHEMES = frozenset({"http", "https"})
 
 _SENSITIVE = re.compile(
-    r"key(?!word)|token|secret|passw|pwd|signature|credential|authorization|cookie|^(?:sig|auth)$", re.IGNORECASE
+    r"key(?!word)|token|secret|passw|pwd|signature|credential|authorization|cookie|^(?:sig|(?:x-)?auth)$", re.IGNORECASE
 )
 _NOT_IN_HOSTS = re.compile(r"[\s\x00-\x20<>\"'`^{|}\\]")
 
@@ -56,19 +62,41 @@ def without_params(url: URL, names: Collection[str] = (), values: Collection[str
     return url if len(kept) == len(url.query) else url.with_query(kept)
 
 
-def redacted(url: URL, secret_params: Collection[str] = ()) -> str:
-    """The address for logs, errors and ledgers: no user, no fragment, values of secret parameters as `***`."""
+def redacted(url: URL, secret_params: Collection[str] = (), secrets: Collection[str] = ()) -> str:
+    """The address for logs, errors and ledgers: no user, no fragment; as `***` the values of secret parameters, and
+    each of the `secrets` of TELLING signs or more, wherever in path and query an upstream repeats it."""
     bare = url.with_user(None).with_fragment(None) if url.user is not None or url.fragment else url
     hidden = {name for name in bare.query if name in secret_params or is_sensitive(name)}
-    if not hidden:
-        return str(bare)
-    return str(bare.with_query([(name, HIDDEN if name in hidden else value) for name, value in bare.query.items()]))
+    if hidden:
+        bare = bare.with_query([(name, HIDDEN if name in hidden else value) for name, value in bare.query.items()])
+    telling = [secret for secret in secrets if len(secret) >= TELLING]
+    if scrubbed(bare.path, telling) != bare.path:
+        bare = bare.with_path(scrubbed(bare.path, telling), keep_query=True)
+    query = [(scrubbed(name, telling), scrubbed(value, telling)) for name, value in bare.query.items()]
+    return str(bare if query == list(bare.query.items()) else bare.with_query(query))
 
 
-def scrubbed(text: str, secrets: Mapping[str, str]) -> str:
-    """The text without any of the secret values (an upstream may echo a key in its error message)."""
-    for value in secrets.values():
-        for part in {value, value.rpartition(" ")[2]}:
-            if part:
-                text = text.replace(part, HIDDEN)
+def secrets_of(request: FetchRequest) -> frozenset[str]:
+    """What no text may show of a request: its secrets, and what stands plainly under a name that secrets have, in
+    parameters, headers and address, if it is of TELLING signs or more and no part of the address's path."""
+    url = URL(request.url)
+    named = [*request.params.items(), *request.headers.items(), *url.query.items()]
+    plain = {part for name, value in named if is_sensitive(name) for part in _parts(value) if len(part) >= TELLING}
+    declared = [*request.secret_headers.values(), *request.secret_params.values()]
+    return frozenset(
+        {part for value in declared for part in _parts(value)} | {part for part in plain if part not in url.path}
+    )
+
+
+def _parts(value: str) -> Iterable[str]:
+    """A secret, with and without its scheme ("Bearer ...")."""
+    return filter(None, (value, value.rpartition(" ")[2]))
+
+
+def scrubbed(text: str, secrets: Iterable[str]) -> str:
+    """The text without any of the secret values, plain or percent-encoded (an upstream may echo a key in its error
+    message)."""
+    shapes = {shape for value in secrets for shape in (value, quote(value, ""), quote(value), quote_plus(value))}
+    for shape in sorted(shapes | {value.replace("+", " ") for value in shapes}, key=len, reverse=True):
+        text = text.replace(shape, HIDDEN)
     return text

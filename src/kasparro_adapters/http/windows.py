@@ -35,7 +35,8 @@ class WindowedHttpSource(HttpSource):
         self._walk_ttl = walk_ttl
 
     def check_window(self, window: Window, /) -> None:
-        """Raises ConfigurationError where `backfill.send` cannot tell a bound of the window."""
+        """Raises ConfigurationError where `backfill.send` cannot tell a bound of the window, or where only its start is
+        sent and it is longer than an answer."""
         check(self._name, self._options, window)
 
     def is_complete(self, cursor: Cursor, /) -> bool:

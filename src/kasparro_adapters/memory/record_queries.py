@@ -42,9 +42,11 @@ class RecordQueries:
         place = None if after is None else Place(after)
         return await self.select(query, order=Order(descending=False), after=place, limit=limit)
 
-    async def present(self, source: str, before: datetime, /, *, after: int = 0, limit: int = 10_000) -> list[Present]:
-        """Records of a source that are not gone, in ascending record_id."""
-        found = await self.page(RecordQuery(source=source, gone=False), after=after, limit=limit)
+    async def present(
+        self, source: str, before: datetime, /, *, after: int = 0, limit: int = 10_000, gone: bool = False
+    ) -> list[Present]:
+        """Records of a source that are not gone, or that are, in ascending record_id."""
+        found = await self.page(RecordQuery(source=source, gone=gone), after=after, limit=limit)
         return [Present(row.record_id, row.record.key, row.first_seen_at < before) for row in found]
 
     async def versions(self, record_id: int, /, *, limit: int | None = None) -> list[RecordVersion]:

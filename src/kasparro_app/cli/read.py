@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, TypeVar
 
 import typer
 
-from kasparro_app.cli.context import AsJson, invocation
+from kasparro_app.cli.context import AsJson, invocation, known_source
 from kasparro_app.cli.exits import run_async, say
 from kasparro_app.cli.output import print_views
 
@@ -38,6 +38,18 @@ async def opened_store(settings: Settings) -> AsyncIterator[Store]:
     async with open_store(container_of(settings)) as store:
         await store.migrate()
         yield store
+
+
+async def known_to(work: UnitOfWork, settings: Settings, source: str | None) -> None:
+    """Raises ConfigurationError for the name of a source that neither the file nor the database knows."""
+    from kasparro_core.model import RejectionQuery, RunQuery
+
+    if source is None or source in settings.sources:
+        return
+    if await work.runs.list(RunQuery(source=source, limit=1)):
+        return
+    if not await work.rejections.list(RejectionQuery(source=source, limit=1)):
+        known_source(settings, source)
 
 
 async def ask(settings: Settings, question: Callable[[UnitOfWork], Awaitable[T]]) -> T:

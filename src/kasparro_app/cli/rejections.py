@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, TextIO
@@ -14,18 +14,18 @@ import typer
 from kasparro_app.cli.context import AsJson, invocation, known_source
 from kasparro_app.cli.exits import DEGRADED, FAILED, leave, run_async, say
 from kasparro_app.cli.output import print_pairs, print_views
-from kasparro_app.cli.read import Limit, OneSource, ask, one_of, opened_store
+from kasparro_app.cli.read import Limit, OneSource, ask, known_to, one_of, opened_store
 
 if TYPE_CHECKING:
     from kasparro_app.settings import Settings
     from kasparro_core.model import RejectionQuery, StoredRejection
-    from kasparro_core.ports import UnitOfWork
+    from kasparro_core.ports import Store, UnitOfWork
     from kasparro_core.services.rejections import Choice, Retried
 
 verbs = typer.Typer(help="What was refused, and why.", no_args_is_help=True, rich_markup_mode=None)
 COLUMNS = ("rejection_id", "source", "stage", "code", "path", "message", "times", "state", "last_seen_at")
 _PAGE = 500
-RETRIED = ("source", "chosen", "resolved", "still_open", "without_payload", "inserted", "updated")
+RETRIED = ("source", "chosen", "resolved", "still_open", "without_payload", "held", "inserted", "updated")
 
 State = Annotated[str, typer.Option("--state", help="open, resolved, dropped or all.")]
 OneStage = Annotated[str | None, typer.Option("--stage", help="decode, normalize, store, drift or field.")]
@@ -55,6 +55,7 @@ def list_rejections(
     query = replace(_query(source, state, stage, code), before=before, limit=limit)
 
     async def question(work: UnitOfWork) -> list[StoredRejection]:
+        await known_to(work, settings, source)
         return await work.rejections.list(query)
 
     views = [rejection_view(rejection) for rejection in run_async(ask(settings, question))]
@@ -112,6 +113,8 @@ def retry_rejections(
     )
     if any(each.without_payload for each in done.values()):
         say('Of what has no stored payload (`raw = "none"`) nothing can be read again: it waits for its source.')
+    for name, each in done.items():
+        say_held(name, each.held)
     leave(DEGRADED if any(each.still_open for each in done.values()) else 0)
 
 
@@ -155,8 +158,7 @@ def export_rejections(
     one_of("--format", format, ["ndjson", "csv"])
     settings = invocation(context).settings()
     query = _query(source, state, stage, code)
-    with nullcontext(sys.stdout) if output is None else output.open("w", encoding="utf-8", newline="") as stream:
-        written = run_async(_export(settings, query, format, stream))
+    written = run_async(_export(settings, query, format, output))
     if output is not None:
         say(f"Wrote {written:,} rejections to {output}.")
 
@@ -179,12 +181,22 @@ def _choice(
     return ids or _query(source, "open", stage, code)
 
 
+def say_held(source: str, held: int) -> None:
+    """Say how many were left alone for their shape."""
+    if held:
+        say(
+            f"{source}: {held:,} of them stay open, for the shape of their items waits to be accepted: "
+            f"`kasparro schema diff {source}` shows it, `kasparro schema accept {source}` accepts it."
+        )
+
+
 async def _retry(settings: Settings, choice: Choice) -> dict[str, Retried]:
     from kasparro_app.cli.progress import shown_progress
     from kasparro_app.runtime import open_runtime
     from kasparro_core.services.rejections import retry, select
 
     async with opened_store(settings) as store:
+        await _known(settings, store, choice)
         chosen = await select(store, choice)
     names = [known_source(settings, name) for name in chosen]
     with shown_progress() as observer:
@@ -195,26 +207,43 @@ async def _retry(settings: Settings, choice: Choice) -> dict[str, Retried]:
             }
 
 
+async def _known(settings: Settings, store: Store, choice: Choice) -> None:
+    """Raises ConfigurationError where the filters name a source that nobody knows."""
+    from kasparro_core.model import RejectionQuery
+
+    if isinstance(choice, RejectionQuery):
+        async with store.begin(write=False) as work:
+            await known_to(work, settings, choice.source)
+
+
 async def _drop(settings: Settings, choice: Choice) -> int:
     from kasparro_app.runtime import container_of
     from kasparro_core.services.rejections import drop
 
     async with opened_store(settings) as store:
+        await _known(settings, store, choice)
         return await drop(store, container_of(settings).clock(), choice)
 
 
-async def _export(settings: Settings, query: RejectionQuery, format: str, stream: TextIO) -> int:
+async def _export(settings: Settings, query: RejectionQuery, format: str, output: Path | None) -> int:
+    """Returns how many. The file is made anew once the database answers, and not before."""
     from kasparro_app.rejected import csv_header, csv_line, json_line
-    from kasparro_core.services.rejections import matching
+    from kasparro_core.services.held import matching
 
     line_of, written = (csv_line if format == "csv" else json_line), 0
     async with opened_store(settings) as store:
-        if format == "csv":
-            stream.write(csv_header())
-        async for page in matching(store, replace(query, limit=_PAGE)):
-            stream.writelines(line_of(rejection) for rejection in page)
-            written += len(page)
+        await _known(settings, store, query)
+        with _stream(output) as stream:
+            if format == "csv":
+                stream.write(csv_header())
+            async for page in matching(store, replace(query, limit=_PAGE)):
+                stream.writelines(line_of(rejection) for rejection in page)
+                written += len(page)
     return written
+
+
+def _stream(output: Path | None) -> AbstractContextManager[TextIO]:
+    return nullcontext(sys.stdout) if output is None else output.open("w", encoding="utf-8", newline="")
 
 
 def _retried_view(source: str, retried: Retried) -> dict[str, Any]:
@@ -227,6 +256,7 @@ def _retried_view(source: str, retried: Retried) -> dict[str, Any]:
         "resolved": retried.resolved,
         "still_open": retried.still_open,
         "without_payload": retried.without_payload,
+        "held": retried.held,
         "inserted": run["inserted"] if run else 0,
         "updated": run["updated"] if run else 0,
         "run": run,

@@ -8,6 +8,7 @@ import typer
 
 from kasparro_app.cli.context import AsJson, invocation, known_source
 from kasparro_app.cli.exits import leave, run_async
+from kasparro_app.cli.rejections import say_held
 from kasparro_app.cli.run import print_outcomes
 
 if TYPE_CHECKING:
@@ -34,7 +35,17 @@ def replay(
     known_source(settings, source)
     outcomes = [Outcome(source, run_async(_replay(settings, source, refused=rejections, dry_run=dry_run)))]
     print_outcomes(outcomes, as_json=as_json)
+    if rejections:
+        say_held(source, run_async(_held(settings, source)))
     leave(exit_code(outcomes))
+
+
+async def _held(settings: Settings, source: str) -> int:
+    from kasparro_app.cli.read import opened_store
+    from kasparro_core.services.held import Held
+
+    async with opened_store(settings) as store:
+        return len(await Held.load(store, source))
 
 
 async def _replay(settings: Settings, source: str, *, refused: bool, dry_run: bool) -> Run:

@@ -6,8 +6,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from kasparro_app.config.draft import Draft
-from kasparro_app.config.folders import folder_of
-from kasparro_app.config.paths import MISSING, KeyPath, lookup
+from kasparro_app.config.paths import KeyPath
 
 
 def _seconds(text: str) -> str:
@@ -38,10 +37,7 @@ def apply_earlier_names(draft: Draft, environ: Mapping[str, str]) -> None:
     if environ.get(CSV_PATH):
         if "csv" not in draft.source_names():
             draft.set(("sources", "csv", "type"), "csv", CSV_PATH)
-        place = anchored(environ[CSV_PATH], draft)
-        draft.set(("sources", "csv", "path"), place, CSV_PATH)
-        if lookup(draft.document, ("sources", "csv", "root")) is MISSING and "://" not in place:
-            draft.set(("sources", "csv", "root"), str(folder_of(place, draft.cwd)), CSV_PATH)
+        draft.set(("sources", "csv", "path"), anchored(environ[CSV_PATH], draft), CSV_PATH)
 
 
 def anchored(path: str, draft: Draft) -> str:

@@ -6,7 +6,7 @@ items ──observe──▶ Shape ──changes──▶ what to tell ──lea
 from kasparro_core.drift.apply import shows, without
 from kasparro_core.drift.document import Memory, change_view, document_of, memory_of
 from kasparro_core.drift.judge import changes, told
-from kasparro_core.drift.learn import has_news, is_required, learned, outline, places
+from kasparro_core.drift.learn import has_news, is_required, is_sure, learned, outline, places
 from kasparro_core.drift.observe import ItemStyle, observe
 from kasparro_core.drift.rules import Rules
 from kasparro_core.drift.shape import Shape, kinds_text
@@ -29,6 +29,7 @@ __all__ = [
     "has_news",
     "is_required",
     "is_settled",
+    "is_sure",
     "joined",
     "judged",
     "kinds_text",

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from kasparro_core.drift.learn import outline
 from kasparro_core.drift.shape import Shape, Trace
 from kasparro_core.errors import PermanentStorageError
-from kasparro_core.model.drift import Change, SchemaVersion
+from kasparro_core.model.drift import Alteration, Change, SchemaVersion
 from kasparro_core.normalize.canonical import canonical_json, content_hash
 
 FORMAT = 1
@@ -112,6 +112,28 @@ def change_view(change: Change) -> dict[str, Any]:
         "after": change.after,
         "confidence": change.confidence,
     }
+
+
+def remembered_change(change: Change) -> dict[str, Any]:
+    """A change as a version keeps it: as it was told, with what it takes to recognize it in an item."""
+    exact = {"steps": list(change.path), "to": list(change.to or ()), "kinds": sorted(change.kinds)}
+    return {**change_view(change), "exact": exact}
+
+
+def change_of(view: Mapping[str, Any]) -> Change | None:
+    """The change that a version keeps; None where it is kept as it was told alone."""
+    exact = view.get("exact")
+    if exact is None:
+        return None
+    return Change(
+        Alteration(view["change"]),
+        tuple(exact["steps"]),
+        view["before"],
+        view["after"],
+        None if view["confidence"] is None else Decimal(str(view["confidence"])),
+        tuple(exact["to"]) or None,
+        frozenset(exact["kinds"]),
+    )
 
 
 def _node(shape: Shape) -> dict[str, Any]:

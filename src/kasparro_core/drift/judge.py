@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
-from kasparro_core.drift.keys import is_open
+from kasparro_core.drift.keys import is_column_of_data, is_open
 from kasparro_core.drift.renames import Candidate, paired
 from kasparro_core.drift.rules import Rules
 from kasparro_core.drift.shape import NULL, Shape, kinds_text
@@ -37,7 +37,8 @@ def _as_one(same: Sequence[Change]) -> Change:
     if len(same) == 1:
         return first
     to = first.to and _general(first.to, first.open_at)
-    return replace(first, path=_general(first.path, first.open_at), to=to)
+    kinds = frozenset(kind for each in same for kind in each.kinds)
+    return replace(first, path=_general(first.path, first.open_at), to=to, kinds=kinds)
 
 
 def _general(path: Path, open_at: frozenset[int]) -> Path:
@@ -102,12 +103,16 @@ class _Judge:
 
     def _compare_field(self, path: Path, old: Shape, new: Shape, name: str) -> None:
         known, seen, open_at = old.fields.get(name), new.fields.get(name), frozenset(self._open)
+        if (known is None or seen is None) and is_column_of_data(old, name):
+            return
         if known is None:
             if seen is not None and self._rules.appeared(old.objects, seen, new.objects):
                 self._new.append(Candidate(path, seen, seen.count, new.objects, open_at))
             return
         count = seen.count if seen is not None else 0
-        if self._rules.vanished(known, count, new.objects):
+        if seen is not None and self._rules.grew(known.count, known.of, count, new.objects):
+            self._new.append(Candidate(path, seen, count, new.objects, open_at))
+        elif self._rules.vanished(known, count, new.objects):
             self._gone.append(Candidate(path, known, new.objects - count, new.objects, open_at))
         elif seen is not None:
             self.compare(path, known, seen)

@@ -42,6 +42,12 @@ def is_open(old: Shape, new: Shape | None = None) -> bool:
     return bool(names) and (_are_data(names, old) or _is_loose(old))
 
 
+def is_column_of_data(old: Shape, name: str) -> bool:
+    """Whether a field is one of several that are named by values, beside others that are not: a file with one column
+    for each day."""
+    return bool(_VALUE(name)) and sum(1 for known in old.fields if _VALUE(known)) >= _OPEN_FROM
+
+
 def _are_data(names: Collection[str], old: Shape) -> bool:
     if all(map(_VALUE, names)) or all(name.lower() in CURRENCIES for name in names):
         return True
@@ -53,10 +59,12 @@ def _are_data(names: Collection[str], old: Shape) -> bool:
 
 
 def _is_loose(old: Shape) -> bool:
-    """Several keys of one kind, none of which is there as a rule: ids of platforms, tags."""
+    """Several keys of one kind, none of which is there as a rule: ids of platforms, tags. One that came late has not
+    shown yet how often it is there."""
     if len(old.fields) < _OPEN_FROM or not _are_alike(old.fields.values()):
         return False
-    return all(each.presence < _OFTEN for each in old.fields.values())
+    old_keys = [each for each in old.fields.values() if 2 * each.of >= old.objects]
+    return len(old_keys) >= _OPEN_FROM and all(each.presence < _OFTEN for each in old_keys)
 
 
 def _are_alike(shapes: Collection[Shape]) -> bool:

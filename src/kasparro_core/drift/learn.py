@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Any
 
-from kasparro_core.drift.rules import KEPT_ITEMS
-from kasparro_core.drift.shape import MOST_COLUMNS, MOST_FIELDS, NULL, Shape
+from kasparro_core.drift.keys import is_open
+from kasparro_core.drift.rules import KEPT_ITEMS, LEARNED
+from kasparro_core.drift.shape import ARRAY, MOST_COLUMNS, MOST_FIELDS, NULL, OBJECT, Shape
 from kasparro_core.drift.traces import keep_few
 from kasparro_core.model.drift import ANY, ELEMENT, Alteration, Change, Path
 
@@ -15,13 +16,15 @@ _NULL_LEVELS = (0.0, 0.02, 0.5)
 _ODD_KIND = 0.01
 
 
-def learned(old: Shape, seen: Shape, changes: Iterable[Change] = ()) -> Shape:
-    """The memory after a run. What has changed is remembered as the run saw it, everything else with both."""
+def learned(old: Shape, seen: Shape, changes: Iterable[Change] = (), *, wary: bool = False) -> Shape:
+    """The memory after a run. What has changed is remembered as the run saw it, everything else with both. `wary`: what
+    is new and was not told is not remembered, so that it is still new when there is more of it."""
     memory = old.copy()
+    told: set[Path] = set()
     for change in changes:
-        if change.change is not Alteration.ADDED:
-            _forget(memory, change.path)
-    _learn(memory, seen, MOST_COLUMNS)
+        _forget(memory, change.path)
+        told |= {change.path, change.to or change.path}
+    _learn(memory, seen, told if wary else None, (), MOST_COLUMNS)
     memory.bound()
     keep_few(memory)
     if memory.count > KEPT_ITEMS:
@@ -49,6 +52,18 @@ def is_required(shape: Shape) -> bool:
     return shape.presence >= _LEVELS[0]
 
 
+def is_sure(memory: Shape, change: Change) -> bool:
+    """Whether a single item can show a change: none of those before lacked the field, or had null there."""
+    if change.change not in {Alteration.REMOVED, Alteration.NULLABILITY}:
+        return True
+    place: Shape | None = memory
+    for step in change.path:
+        place = place and _inside(place, step)
+    if place is None:
+        return False
+    return is_required(place) if change.change is Alteration.REMOVED else place.null_share <= _NULL_LEVELS[1]
+
+
 def has_news(memory: Shape, seen: Shape) -> bool:
     """Whether there is a field that is not remembered."""
     if memory.rest is None and not seen.fields.keys() <= memory.fields.keys():
@@ -69,26 +84,43 @@ def _null_level(shape: Shape) -> int:
     return sum(shape.null_share > level for level in _NULL_LEVELS)
 
 
-def _learn(memory: Shape, seen: Shape, most: int = MOST_FIELDS) -> None:
-    memory.add_kinds(seen.kinds)
+def _learn(memory: Shape, seen: Shape, told: Collection[Path] | None, path: Path, most: int = MOST_FIELDS) -> None:
+    """`told`: the paths that may be new; None: all may."""
+    takes_all = told is None or memory.objects < LEARNED or is_open(memory, seen)
+    kinds = {kind: n for kind, n in seen.kinds.items() if told is None or _may_be(memory, kind)}
+    memory.add_kinds(kinds)
     memory.traces.update(seen.traces)
-    if seen.rest is not None:
-        _learn(memory.collapse(), seen.rest)
-    for each in memory.fields.values():
-        each.of += seen.objects
-    for name, each in seen.fields.items():
-        known = memory.under(name, most)
-        if not known.of:
-            known.of = seen.objects
-        _learn(known, each)
-    if seen.elements is not None:
-        _learn(memory.inside(), seen.elements)
+    if OBJECT in kinds:
+        if seen.rest is not None:
+            _learn(memory.collapse(), seen.rest, told, (*path, ANY))
+        for each in memory.fields.values():
+            each.of += seen.objects
+        for name, each in seen.fields.items():
+            if takes_all or name in memory.fields or (told is not None and (*path, name) in told):
+                _learn_field(memory.under(name, most), each, seen.objects, told, (*path, name))
+    if ARRAY in kinds and seen.elements is not None:
+        _learn(memory.inside(), seen.elements, told, (*path, ELEMENT))
+
+
+def _learn_field(known: Shape, seen: Shape, parents: int, told: Collection[Path] | None, path: Path) -> None:
+    if not known.of:
+        known.of = parents
+    _learn(known, seen, told, path)
+
+
+def _may_be(memory: Shape, kind: str) -> bool:
+    """Whether a kind is no news at a place, or the place itself is new."""
+    return kind == NULL or kind in memory.kinds or memory.filled < LEARNED
+
+
+def _inside(shape: Shape, step: str) -> Shape | None:
+    return shape.elements if step == ELEMENT else shape.rest if step == ANY else shape.fields.get(step)
 
 
 def _forget(memory: Shape, path: Path) -> None:
     *outer, last = path
     for step in outer:
-        inner = memory.elements if step == ELEMENT else memory.rest if step == ANY else memory.fields.get(step)
+        inner = _inside(memory, step)
         if inner is None:
             return
         memory = inner

@@ -13,14 +13,19 @@ SMALL_RUN = 20
 WINDOW = 60
 """So many items of small runs are held together, before they are taken for granted."""
 
+FEW_ITEMS = 5
+"""So many items are remembered at least, before one that says something else is held in the window."""
+
 SETTLED = 1_000
 """From so many remembered items on, their counts are written again only when they say something else."""
 
 KEPT_ITEMS = 20_000
 """The memory of a shape is about so many items long: what is older fades."""
 
+LEARNED = 20
+"""From so many remembered values of a place on, what is new there counts by its share."""
+
 _SEEN = 3
-_LEARNED = 20
 _FEW = 3
 _LEARNED_KIND = 5
 _REQUIRED = 0.98
@@ -31,6 +36,7 @@ _ODD_KIND = 0.01
 _NEVER_NULL = 0.02
 _MOSTLY = 0.5
 _SURE = 100
+_RARE = 0.05
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +59,7 @@ class Rules:
     def of(cls, style: ItemStyle, items: int, usual: int) -> Rules:
         """The rules for a run."""
         if style is ItemStyle.SPARSE:
-            return cls(items, usual, share=0.25, learned=_LEARNED)
+            return cls(items, usual, share=0.25, learned=LEARNED)
         return cls(items, usual)
 
     @property
@@ -69,9 +75,14 @@ class Rules:
         """A field that was never seen: in a few items at least, and the more of them the less is remembered."""
         if new.count < _SEEN:
             return False
-        if old_parents < _LEARNED:
+        if old_parents < LEARNED:
             return old_parents >= self.learned and new.count >= parents
         return new.count >= self.share * parents
+
+    def grew(self, old: int, known: int, new: int, seen: int) -> bool:
+        """Whether what was rare (`old` of `known`) has become the rule (`new` of `seen`)."""
+        rare = known >= _SURE and old < _RARE * known
+        return rare and new >= max(LEARNED, _USUAL * seen) and self.is_whole
 
     def vanished(self, old: Shape, count: int, parents: int) -> bool:
         """A field that `count` of `parents` objects still have."""
@@ -80,21 +91,25 @@ class Rules:
             return False
         if self.is_required(old):
             return self._missed(old, absent, parents)
-        usual = old.of >= _LEARNED and old.presence >= _USUAL
+        usual = old.of >= LEARNED and old.presence >= _USUAL
         return usual and count == 0 and parents >= _MANY and self.is_whole
 
     def retyped(self, old: Shape, new: Shape) -> frozenset[str]:
         """The kinds that are new, if they are enough to count."""
         known, filled = old.filled, new.filled
-        fresh = {kind: n for kind, n in new.kinds.items() if kind != "null" and not _knows(old, kind)}
+        fresh = {
+            kind: n
+            for kind, n in new.kinds.items()
+            if kind != "null" and (not _knows(old, kind) or self.grew(old.kinds[kind], known, n, filled))
+        }
         total = sum(fresh.values())
-        if total < _SEEN or known < _LEARNED_KIND or (known < _LEARNED and total < filled):
+        if total < _SEEN or known < _LEARNED_KIND or (known < LEARNED and total < filled):
             return frozenset()
         return frozenset(fresh) if total >= self.share * filled else frozenset()
 
     def nullified(self, old: Shape, new: Shape) -> bool:
         """A field that was (nearly) never null and is null often now; or one that was mostly filled, and never is."""
-        if min(old.count, new.count) < _LEARNED:
+        if min(old.count, new.count) < LEARNED:
             return False
         was, share = old.null_share, new.null_share
         if was <= _NEVER_NULL and (was == 0 or self.is_whole):
@@ -103,7 +118,7 @@ class Rules:
 
     def _missed(self, old: Shape, absent: int, parents: int) -> bool:
         was = 1 - old.presence
-        if old.of < _LEARNED:
+        if old.of < LEARNED:
             return absent == parents
         if was and not self.is_whole:
             return False

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from typing import Any
 
-from kasparro_core.drift.document import Memory, change_view, document_of, memory_of
+from kasparro_core.drift.document import Memory, change_of, document_of, memory_of, remembered_change
 from kasparro_core.drift.judge import changes, told
 from kasparro_core.drift.learn import learned, outline
 from kasparro_core.drift.observe import ItemStyle
-from kasparro_core.drift.rules import SETTLED, SMALL_RUN, WINDOW, Rules
+from kasparro_core.drift.rules import FEW_ITEMS, SETTLED, SMALL_RUN, WINDOW, Rules
 from kasparro_core.drift.shape import Shape
-from kasparro_core.model.drift import Change, DriftRule, SchemaVersion
+from kasparro_core.model.drift import Alteration, Change, DriftRule, SchemaVersion
 
 _FADING = 0.9
 
@@ -45,6 +46,11 @@ class Known:
         """What the accepted version says. Raises PermanentStorageError when it is not understood."""
         return None if self.accepted is None else memory_of(self.accepted)
 
+    def waiting(self) -> list[Change]:
+        """The changes that wait for a person. Raises PermanentStorageError."""
+        views = () if self.pending is None else memory_of(self.pending).changes
+        return [change for view in views if (change := change_of(view)) is not None]
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -74,8 +80,8 @@ def conclude(known: Known, seen: Seen, style: ItemStyle, rule: DriftRule, run_id
         return Conclusion(_version(known.source, 1, first, run_id, at, accepted_at=at))
     found = _united(seen.acted, judged(memory, seen.shape, style)) if seen.shape.count else []
     if found:
-        return _changed(known, known.accepted, memory, seen, found, rule, run_id, at)
-    after = _acquainted(_calm(memory, seen.shape) if seen.shape.count else memory, seen)
+        return _changed(known, known.accepted, memory, seen, found, style, rule, run_id, at)
+    after = _acquainted(_calm(memory, seen.shape, _is_wary(style)) if seen.shape.count else memory, seen)
     if after is memory:
         return Conclusion()
     return Conclusion(replace(known.accepted, schema=document_of(after), schema_hash=after.digest))
@@ -92,35 +98,64 @@ def _changed(
     memory: Memory,
     seen: Seen,
     found: Sequence[Change],
+    style: ItemStyle,
     rule: DriftRule,
     run_id: int,
     at: datetime,
 ) -> Conclusion:
     news = told(found)
-    waiting = () if known.pending is None else memory_of(known.pending).changes
-    known_already = {(each.get("change"), each.get("path"), each.get("after")) for each in waiting}
-    fresh = [each for each in news if (str(each.change), each.place, each.after) not in known_already]
+    waits = None if known.pending is None else memory_of(known.pending)
+    waiting = () if waits is None else waits.changes
+    fresh = [each for each in news if not any(_says(view, each) for view in waiting)]
     evolves = rule is DriftRule.EVOLVE
     if not fresh and not evolves:
         return Conclusion()
-    shape = learned(memory.shape, _with_window(memory, seen.shape), found)
-    views = [change_view(each) for each in news]
+    views = [remembered_change(each) for each in news]
+    base = memory.shape
+    if waits is not None and not evolves:
+        base = waits.shape
+        views = [*(dict(view) for view in waiting if not any(_says(view, each) for each in news)), *views]
+    if memory.window is not None:
+        base = learned(base, memory.window, wary=_is_wary(style))
+    shape = learned(base, seen.shape, found, wary=_is_wary(style))
     after = Memory(shape, _usual(memory, seen.shape), changes=views, partitions=memory.partitions)
     after = _acquainted(after, seen)
     number = accepted.version + 1
     return Conclusion(_version(known.source, number, after, run_id, at, accepted_at=at if evolves else None), fresh)
 
 
-def _calm(memory: Memory, seen: Shape) -> Memory:
+def _says(view: Mapping[str, Any], change: Change) -> bool:
+    """Whether a change that waits is this one, however many items it was seen in."""
+    if (view.get("change"), view.get("path")) != (str(change.change), change.place):
+        return False
+    waits = change_of(view)
+    if change.change is Alteration.RENAMED or waits is None:
+        return bool(view.get("after") == change.after)
+    return change.kinds <= waits.kinds
+
+
+def _is_wary(style: ItemStyle) -> bool:
+    """Whether what is new has to be told before it is remembered; every field of a feed is optional by nature."""
+    return style is not ItemStyle.SPARSE
+
+
+def _calm(memory: Memory, seen: Shape, wary: bool) -> Memory:
     """The memory after a run without a change; the same one where another is not worth writing."""
     whole = _with_window(memory, seen)
     usual = _usual(memory, seen)
-    if seen.count < SMALL_RUN <= memory.shape.count and whole.count < WINDOW:
+    is_small = seen.count < SMALL_RUN and whole.count < WINDOW
+    if is_small and (memory.shape.count >= SMALL_RUN or _is_odd(memory.shape, whole)):
         return replace(memory, usual=usual, window=whole)
-    shape = learned(memory.shape, whole)
+    shape = learned(memory.shape, whole, wary=wary)
     if is_settled(memory) and outline(shape) == outline(memory.shape):
         return memory
     return replace(memory, shape=shape, usual=usual, window=None)
+
+
+def _is_odd(memory: Shape, seen: Shape) -> bool:
+    """Whether a few items say something else than the few that are remembered: they prove nothing yet, and taken for
+    granted they never would."""
+    return memory.count >= FEW_ITEMS and outline(learned(memory, seen)) != outline(memory)
 
 
 def _acquainted(memory: Memory, seen: Seen) -> Memory:

@@ -18,12 +18,13 @@ class Extent(IntFlag):
     LAST = 2
     """With it everything has been read that the source has."""
     LIVE = 4
-    """Said with LAST: rows move from page to page, so that one which comes twice shows that another may be missed."""
+    """Said with LAST: it came in pages of a list that may move while it is read, so that a row which comes twice shows
+    that another may be missed."""
     WHOLE = FIRST | LAST
 
 
 class Present(NamedTuple):
-    """A record that is not gone; `stood`: it was first seen before the instant that was asked about."""
+    """A record that is there, or is gone, as was asked; `stood`: it was first seen before the instant asked about."""
 
     record_id: int
     key: str

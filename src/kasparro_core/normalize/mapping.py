@@ -136,6 +136,12 @@ class MappingRules(_Rules):
         parts = [self.key] if isinstance(self.key, str) else self.key or []
         return tuple(_listed(part) for part in parts)
 
+    @property
+    def keyed_by_time(self) -> bool:
+        """True when a field that `occurred_at` is read from is part of the key."""
+        read = () if self.occurred_at is None else as_rule(self.occurred_at).paths
+        return any(path in read for part in self.keys for path in part)
+
 
 class RecordMapping(MappingRules):
     """The rules of one source, with its name and the kind of its records."""

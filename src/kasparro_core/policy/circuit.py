@@ -35,10 +35,11 @@ class CircuitRules:
 
 @dataclass(frozen=True, slots=True)
 class Circuit:
-    """The state. `failures` are those in a row; `open_until` is set while it is open (instants of a monotonic clock),
-    and stays set while `probing`: one attempt is under way to find out."""
+    """The state. `failures` are those in a row, the first of them at `since`; `open_until` is set while it is open,
+    and stays set while `probing`: one attempt is under way to find out. Instants are those of a monotonic clock."""
 
     failures: int = 0
+    since: float = 0.0
     open_until: float | None = None
     probing: bool = False
 
@@ -72,14 +73,28 @@ def admitted(circuit: Circuit) -> Circuit:
     return replace(circuit, probing=circuit.open_until is not None)
 
 
-def after(circuit: Circuit, rules: CircuitRules, outcome: Outcome, now: float, *, probe: bool = False) -> Circuit:
-    """After an attempt has ended; `probe`: it was let through while the circuit was open. One that was on its way
-    before that and fails late counts like any other; one that is answered late closes it."""
+def after(
+    circuit: Circuit,
+    rules: CircuitRules,
+    outcome: Outcome,
+    now: float,
+    *,
+    sent_at: float | None = None,
+    probe: bool = False,
+) -> Circuit:
+    """After an attempt that was sent at `sent_at` has ended; `probe`: it was let through while the circuit was open.
+
+    Attempts that were under way together when the first of a row failed count as one: however many they are, they met
+    the same moment. One that is answered late closes the circuit. An attempt whose rules know no circuit counts only
+    when it is answered.
+    """
     if outcome is Outcome.ALIVE:
         return Circuit()
     probing = circuit.probing and not probe
-    if outcome is Outcome.UNKNOWN:
+    together = circuit.failures > 0 and sent_at is not None and sent_at < circuit.since
+    if outcome is Outcome.UNKNOWN or not rules.failures or together:
         return replace(circuit, probing=probing)
     failures = circuit.failures + 1
-    opens = rules.failures and (failures >= rules.failures or circuit.open_until is not None)
-    return Circuit(failures, now + rules.pause if opens else None, probing)
+    opens = failures >= rules.failures or circuit.open_until is not None
+    since = circuit.since if circuit.failures else now
+    return Circuit(failures, since, now + rules.pause if opens else None, probing)

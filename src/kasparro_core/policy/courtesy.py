@@ -20,6 +20,10 @@ miss many an hourly slot."""
 DAYS = ("Monday", "Tuesday", "Wednesday", "Thursday", "Friday", "Saturday", "Sunday")
 """In the order of `datetime.weekday`."""
 
+LONGEST_WISH = timedelta(weeks=1)
+"""A partition is left alone for so long at most after a read of it: no wish is longer, and quiet hours that meet every
+slot give way then. What stands further ahead was noted under a clock that has been put back since."""
+
 _HOUR = timedelta(hours=1)
 _SHARE = 8
 _WEEK = 7 * 24
@@ -90,12 +94,17 @@ def patience(interval: float | None) -> float:
     return LONGEST_PATIENCE if interval is None else min(LONGEST_PATIENCE, interval / _SHARE)
 
 
-def hold_of(state: PartitionState | None, origin: str | None, now: datetime) -> Hold | None:
+def hold_of(
+    state: PartitionState | None, origin: str | None, now: datetime, read_at: datetime | None = None
+) -> Hold | None:
     """What keeps a timed run from a partition. None: nothing does; nothing is known of it, or it was said of another
-    address than the one that is configured now (`origin`)."""
+    address than the one that is configured now (`origin`). Quiet hours and days count for LONGEST_WISH behind the last
+    read (`read_at`; None: there was none, or its position was reset)."""
     if state is None or state.origin != origin:
         return None
     if state.state == GONE:
         return Hold(SkipReason.GONE)
-    due = Quiet.of(state.quiet).end(max(now, state.next_at or now))
+    asked_for = state.next_at if state.next_at is not None and state.next_at - now <= LONGEST_WISH else now
+    quiet = state.quiet if read_at is not None and abs(now - read_at) < LONGEST_WISH else None
+    due = Quiet.of(quiet).end(max(now, asked_for))
     return Hold(SkipReason.NOT_DUE, due) if due > now else None

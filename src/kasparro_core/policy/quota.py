@@ -10,9 +10,12 @@ from kasparro_core.policy.rate_limit import Quota
 from kasparro_core.policy.retry import parse_retry_after
 
 _ITEM = re.compile(r'("[^"]*"|[\w*.-]+)((?:\s*;\s*[a-z]+\s*=\s*[^;,\s]+)*)')
-_PARAMETER = re.compile(r"([a-z]+)\s*=\s*\"?(\d{1,15}(?:\.\d+)?)")
+_PARAMETER = re.compile(r"(?<![a-z])([a-z]{1,32})\s{0,4}=\s{0,4}\"?(\d{1,15}(?:\.\d{1,9})?)")
 _NUMBER = re.compile(r"\d{1,15}(?:\.\d+)?")
 _FAMILIES = ("ratelimit", "x-ratelimit", "x-rate-limit")
+
+_LONGEST_HEADER = 1_024
+"""Characters. Nobody says a limit in more; what is longer is not looked at."""
 
 _UNIX_SECONDS = 1e9
 _UNIX_MILLISECONDS = 1e12
@@ -27,6 +30,7 @@ def quota_of(headers: Mapping[str, str], now: datetime) -> Quota | None:
     versions), also as `X-RateLimit-*`, whose reset may be a number of seconds, a Unix time or a date. Header names are
     lower-case.
     """
+    headers = {name: value for name, value in headers.items() if len(value) <= _LONGEST_HEADER}
     found = [*_structured(headers), *_older(headers), *_apart(headers, now)]
     return min(found, key=lambda quota: (quota.remaining / max(quota.reset, 1.0), -quota.reset), default=None)
 

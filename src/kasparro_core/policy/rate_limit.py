@@ -49,6 +49,9 @@ RECOVERY = 600.0
 FORGOTTEN = 3_600.0
 """Seconds without a 429 after which one that was learned from nothing but 429s is forgotten."""
 
+LOWEST_LEARNED = 1 / 3_600.0
+"""Requests a second. What was learned from nothing but 429s is never less than one an hour."""
+
 LONGEST = 86_400.0
 """An upstream is not believed that it must not be asked for longer than a day: it is asked again after that."""
 
@@ -104,10 +107,36 @@ def reserve(
         return budget, (opens,) * count
     spacing, behind = 1.0 / rate, pace.grace / 2 if pace else 0.0
     saved = max(behind, (pace.burst - 1) * spacing - JITTER) if pace else 0.0
-    first = max(budget.next_at + late, opens - saved)
+    following = max(budget.next_at + late, opens - saved)
     earliest = max(now - behind, budget.closed_until)
-    slots = tuple(max(first + number * spacing, earliest) for number in range(count))
-    return replace(budget, next_at=first + count * spacing), slots
+    slots = []
+    for _ in range(count):
+        slots.append(max(following, earliest))
+        following = min(following + spacing, _unpaced(budget, pace, following, now))
+    return replace(budget, next_at=following), tuple(slots)
+
+
+def _unpaced(budget: Budget, pace: Pace | None, slot: float, now: float) -> float:
+    """The latest instant of the slot after `slot`, as what is left until `paced_until` says nothing about later."""
+    return max(budget.paced_until, slot + _spacing(_without_pacing(budget), pace, now))
+
+
+def _without_pacing(budget: Budget) -> Budget:
+    return replace(budget, paced_to=None, paced_until=0.0)
+
+
+def _spacing(budget: Budget, pace: Pace | None, now: float) -> float:
+    rate = rate_now(budget, pace, now)
+    return 0.0 if rate is None else 1.0 / rate
+
+
+def held_up(budget: Budget, pace: Pace | None, slot: float, now: float) -> float:
+    """By how many seconds a slot is later than it would be by the configured budget alone, because of what answers have
+    said; 0 where it is not."""
+    rate = rate_now(budget, pace, now)
+    if rate is None:
+        return 0.0
+    return max(0.0, slot - now) * (1.0 - (rate / pace.rate if pace else 0.0))
 
 
 def refused(budget: Budget, pace: Pace | None, now: float, *, asked: float, ago: float, seen: float | None) -> Budget:
@@ -124,20 +153,29 @@ def refused(budget: Budget, pace: Pace | None, now: float, *, asked: float, ago:
         return closed
     again = budget.lowered_to is not None and now - budget.lowered_at < asked + SOON / rate
     lowered = rate * (LOWERED_AGAIN if again else LOWERED_ONCE)
-    return replace(closed, lowered_to=max(lowered, (pace.rate if pace else rate) * LOWEST), lowered_at=now)
+    least = pace.rate * LOWEST if pace else LOWEST_LEARNED
+    return replace(closed, lowered_to=max(lowered, least), lowered_at=now)
 
 
-def told(budget: Budget, quota: Quota, now: float) -> Budget:
+def told(budget: Budget, quota: Quota, now: float, *, pace: Pace | None = None) -> Budget:
     """After an answer that says what is left: nothing: nobody asks until the reset. Little (a tenth of the limit, at
-    most ten requests): it is spread until then. More: as fast as before."""
+    most ten requests): it is spread until then. More: as fast as before, by `pace`; slots that were spread before lie
+    no later for that."""
     reset = min(quota.reset, LONGEST)
     if quota.limit == 0:  # said by upstreams that have no limit
         return budget
     if quota.remaining < 1:
-        return replace(budget, closed_until=max(budget.closed_until, now + reset), paced_to=None, paced_until=0.0)
-    if quota.remaining <= _little(quota.limit) and reset > 0:
-        return replace(budget, paced_to=quota.remaining / reset, paced_until=now + reset)
-    return replace(budget, paced_to=None, paced_until=0.0) if budget.paced_to is not None else budget
+        budget = replace(budget, closed_until=max(budget.closed_until, now + reset))
+    elif quota.remaining <= _little(quota.limit) and reset > 0:
+        return _pulled(replace(budget, paced_to=quota.remaining / reset, paced_until=now + reset), budget, pace, now)
+    return budget if budget.paced_to is None else _pulled(_without_pacing(budget), budget, pace, now)
+
+
+def _pulled(budget: Budget, before: Budget, pace: Pace | None, now: float) -> Budget:
+    """With the next slot no later than it can be without the pacing that held `before`."""
+    if now >= before.paced_until:
+        return budget
+    return replace(budget, next_at=min(budget.next_at, _unpaced(budget, pace, now, now)))
 
 
 def _little(limit: float | None) -> float:

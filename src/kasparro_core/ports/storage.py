@@ -57,10 +57,10 @@ class RecordRepository(Protocol):
         ...
 
     async def present(
-        self, source: str, before: datetime, /, *, after: int = 0, limit: int = 10_000
+        self, source: str, before: datetime, /, *, after: int = 0, limit: int = 10_000, gone: bool = False
     ) -> Sequence[Present]:
         """Up to `limit` records of a source that are not gone, in ascending record_id, greater than `after`; with each,
-        whether it stood `before` that instant."""
+        whether it stood `before` that instant. With `gone` those that are gone instead."""
         ...
 
     async def mark_gone(self, record_ids: Sequence[int], at: datetime, /) -> int:

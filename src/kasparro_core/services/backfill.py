@@ -71,7 +71,11 @@ class Backfiller:
         """How far each window is, in their order. Raises StorageError."""
         async with self._store.begin(write=False) as work:
             stored = {each.partition: each.cursor for each in await work.checkpoints.list(source)}
-        return {window: _state(windowed, stored.get(window.partition)) for window in windows}
+            failed = {each.partition for each in await work.partitions.list(source) if each.state != "ok"}
+        return {
+            window: _state(windowed, stored.get(window.partition), failed=window.partition in failed)
+            for window in windows
+        }
 
     async def backfill(
         self,
@@ -118,7 +122,8 @@ def _incomplete(states: Mapping[Window, WindowState]) -> list[Window]:
     return [window for window, state in states.items() if state is not WindowState.COMPLETE]
 
 
-def _state(windowed: Windowed, cursor: Cursor | None) -> WindowState:
+def _state(windowed: Windowed, cursor: Cursor | None, *, failed: bool) -> WindowState:
+    """A complete window that was to be read again, and failed, keeps its position and is not complete."""
     if not cursor:
         return WindowState.OPEN
-    return WindowState.COMPLETE if windowed.is_complete(cursor) else WindowState.BEGUN
+    return WindowState.COMPLETE if windowed.is_complete(cursor) and not failed else WindowState.BEGUN

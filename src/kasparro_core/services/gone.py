@@ -13,6 +13,7 @@ import asyncio
 import logging
 from array import array
 from collections.abc import Sequence
+from contextlib import aclosing
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
@@ -22,9 +23,12 @@ from kasparro_core.model import (
     NOTHING,
     SLICE_ROWS,
     Checkpoint,
+    Counters,
     Departed,
     Event,
     Extent,
+    Observation,
+    PreparedRecord,
     Present,
     RecordQuery,
     Run,
@@ -32,8 +36,9 @@ from kasparro_core.model import (
 )
 from kasparro_core.normalize.canonical import content_hash
 from kasparro_core.ports import Clock, Observer, Store
-from kasparro_core.services.events import records_gone
+from kasparro_core.services.events import batch_committed, records_gone
 from kasparro_core.services.jobs import SourceJob
+from kasparro_core.services.keyset import KeySet
 from kasparro_core.services.lease import LeaseKeeper
 from kasparro_core.services.listed import Ledger, Listing
 from kasparro_core.services.outcome import Verdict
@@ -66,6 +71,7 @@ class RollCall:
 
     `known` is what the records were compared with before the run; None: not with all that had been read, or it is not
     to count. `compared` is what `PartitionState.listing` is to hold at the run's end; None where that is to stay.
+    `gained` counts what was brought back because a page that came without a body holds it.
     """
 
     def __init__(
@@ -91,6 +97,7 @@ class RollCall:
         self._listing: Listing | None = None
         self._adds_nothing = True
         self.compared: str | None = None
+        self.gained = Counters()
 
     def saw(self, prepared: PreparedBatch, at: datetime) -> None:
         """A batch is committed that was observed at this instant."""
@@ -123,7 +130,7 @@ class RollCall:
         return departed
 
     async def _call(self, listing: Listing, *, every_key_loaded: bool) -> Departed | None:
-        await self._ledger.complete(listing)
+        await self._complete(listing)
         fault = listing.fault or ("rows moved from page to page while it was read" if listing.moved else None)
         if fault is not None:
             _log.debug("source %s: nothing is marked as gone by this listing: %s", self._job.name, fault)
@@ -140,6 +147,50 @@ class RollCall:
             if event.data["count"]:
                 self._observer.noted(self._run, event)
         return departed._replace(marked=len(missing))
+
+    async def _complete(self, listing: Listing) -> None:
+        """Look up the pages that came without a body. They may be those of a time before a record was gone: what they
+        hold is there again, though no item of it was loaded."""
+        if not listing.stored:
+            return
+        async with aclosing(self._ledger.complete(listing, await self._gone())) as found:
+            async for raw_id, records in found:
+                delta = await retried(self._clock, partial(self._bring_back, raw_id, records, listing.at, []))
+                self.gained = self.gained.plus(delta)
+                self._observer.batch_committed(self._run, "", delta)
+
+    async def _gone(self) -> KeySet:
+        """The keys of the records that are gone."""
+        keys, after = KeySet(), 0
+        while True:
+            async with self._store.begin(write=False) as work:
+                page = await work.records.present(
+                    self._job.name, self._run.started_at, after=after, limit=SLICE_ROWS, gone=True
+                )
+            keys.add(row.key for row in page)
+            if len(page) < SLICE_ROWS:
+                return keys
+            after = page[-1].record_id
+
+    async def _bring_back(
+        self, raw_id: int, records: Sequence[PreparedRecord], at: datetime, before: list[Counters]
+    ) -> Counters:
+        """Bring in records of a stored payload, seen at this instant. `before`: what the attempts before have written,
+        for the answer of a commit may be lost. What the database refuses stays gone."""
+        job, run = self._job, self._run
+        sight = Observation(job.name, run.run_id, raw_id, at, history=job.history, by_occurrence=job.by_occurrence)
+        async with self._lease.begin() as work:
+            renewed = await self._lease.renew_in(work)
+            outcome, _ = await work.records.upsert_apart(records, sight)
+            delta = Counters(fetched=outcome.updated, updated=outcome.updated)
+            if delta.changed_nothing:
+                return before[-1] if before else delta
+            await work.runs.add(run.run_id, delta)
+            await work.events.append(batch_committed(run, "", delta, self._clock.now()))
+            before.append(delta)
+            await work.commit()
+        self._lease.renewed(renewed)
+        return delta
 
     async def _are_as_many(self, listing: Listing) -> bool:
         """Every key of the listing is there; if no more are there, none is missing. Ten times as fast as looking."""
@@ -211,5 +262,6 @@ def _refusal(departed: Departed, source: str) -> str:
     return (
         f"{departed.missing:,} of the {departed.stood:,} records of source {source!r} ({departed.share:.1%}) were not "
         f"listed any more, which is more than mark_gone_max = {departed.most:g} allows: none was marked as gone. If "
-        "they are, raise mark_gone_max for one run; if the source answered less than it has, nothing is to be done."
+        "they are, raise mark_gone_max for one run; if the source answered less than it has, nothing is to be done; if "
+        "it always lists the newest alone, say mark_gone = false."
     )

@@ -14,7 +14,8 @@ from contextlib import aclosing
 from dataclasses import replace
 from functools import partial
 
-from kasparro_core.model import Checkpoint, Counters, Cursor, Run, StoredRaw
+from kasparro_core.errors import SourceError
+from kasparro_core.model import Batch, Checkpoint, Counters, Cursor, Run, StoredRaw
 from kasparro_core.normalize.compiler import compile_mapping
 from kasparro_core.ports import Clock, Decoder, Effort, Observer, ReadContext, Store
 from kasparro_core.services.gone import Compared, RollCall
@@ -82,6 +83,7 @@ class Ingest:
             self._book.departed = await roll.end(writer.version, writer.counters.rejected)
             if roll.compared is not None:
                 self._book.compared(name, roll.compared)
+            return writer.counters.plus(roll.gained)
         return writer.counters
 
     def _roll_call(self, name: str, checkpoint: Checkpoint | None) -> RollCall | None:
@@ -123,10 +125,17 @@ class Ingest:
     async def _prepared(self, name: str, context: ReadContext) -> AsyncGenerator[PreparedBatch]:
         async with aclosing(self._job.source.read(name, context)) as batches:  # type: ignore[type-var]
             async for batch in batches:
-                yield await asyncio.to_thread(
-                    prepare_batch, batch, self._mapping, keep_raw=self._job.keep_raw, watch=self._watch(name)
-                )
+                yield await self._prepare(name, batch)
                 del batch  # thousands of items, which nobody needs any more
+
+    async def _prepare(self, name: str, batch: Batch) -> PreparedBatch:
+        try:
+            return await asyncio.to_thread(
+                prepare_batch, batch, self._mapping, keep_raw=self._job.keep_raw, watch=self._watch(name)
+            )
+        except SourceError as error:  # nothing of it is written; what it cost was spent all the same
+            error.fetch = error.fetch or batch.fetch
+            raise
 
     async def _finish_payload(self, writer: PartitionWriter, position: SlicePosition, name: str) -> Cursor:
         """Write the slices of a stored payload that a dead run left, without asking the upstream again."""

@@ -9,12 +9,12 @@ from __future__ import annotations
 
 import asyncio
 import hashlib
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import AsyncGenerator, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from kasparro_core.errors import PermanentSourceError
-from kasparro_core.model import BatchRead, Extent, StoredRaw
+from kasparro_core.model import BatchRead, Extent, PreparedRecord, StoredRaw
 from kasparro_core.normalize.compiler import CompiledMapping
 from kasparro_core.ports import Decoder, Store
 from kasparro_core.services.keyset import KeySet
@@ -109,14 +109,17 @@ class Ledger:
             await self._add(listing, reads)
         return listing
 
-    async def complete(self, listing: Listing) -> None:
-        """Add the keys of the pages that came without a body."""
+    async def complete(self, listing: Listing, gone: KeySet) -> AsyncGenerator[tuple[int, Sequence[PreparedRecord]]]:
+        """Add the keys of the pages that came without a body. Yields raw_id and records of each payload that holds some
+        of those that are `gone`: they are listed, and nobody has loaded them."""
         for identity in dict.fromkeys(listing.stored):
             if listing.fault is not None:
                 return
             async with self._store.begin(write=False) as work:
                 stored = await work.raw.find(self._source, self._partition, identity)
-            await self._decode(listing, stored)
+            records = await self._decode(listing, stored, gone)
+            if stored is not None and records:
+                yield stored.raw_id, records
 
     async def _add(self, listing: Listing, reads: Sequence[BatchRead]) -> None:
         for raw_id in dict.fromkeys(read.raw_id for read in reads if read.same_as is None):
@@ -124,23 +127,33 @@ class Ledger:
                 return
             async with self._store.begin(write=False) as work:
                 stored = None if raw_id is None else await work.raw.get(raw_id)
-            await self._decode(listing, stored)
+            await self._decode(listing, stored, KeySet())
         listing.stored = [read.same_as for read in reads if read.same_as]
 
-    async def _decode(self, listing: Listing, stored: StoredRaw | None) -> None:
+    async def _decode(self, listing: Listing, stored: StoredRaw | None, gone: KeySet) -> Sequence[PreparedRecord]:
         """Add the keys of a payload, once: it may stand at two reads, in slices that two runs committed, or where one
-        page was read a second time."""
+        page was read a second time. What it holds of those that are `gone`."""
         if stored is None:
             listing.fault = _NOT_STORED
-            return
+            return ()
         if stored.raw_id in listing.decoded:
-            return
+            return ()
         listing.decoded.add(stored.raw_id)
         try:
-            await asyncio.to_thread(self._read_again, listing, stored)
+            return await asyncio.to_thread(self._read_again, listing, stored, gone)
         except PermanentSourceError as error:
             listing.fault = f"payload {stored.raw_id} of it cannot be read again: {error}"
+            return ()
 
-    def _read_again(self, listing: Listing, stored: StoredRaw) -> None:
+    def _read_again(self, listing: Listing, stored: StoredRaw, gone: KeySet) -> Sequence[PreparedRecord]:
         decoded = self._decoders[stored.raw.decode_facts["format"]].decode(stored.raw)
-        listing.add_page(prepare_items(decoded, self._mapping))
+        found: list[PreparedRecord] = []
+        listing.add_page(_sifted(prepare_items(decoded, self._mapping), gone, found))
+        return found
+
+
+def _sifted(slices: Iterable[Slice], gone: KeySet, found: list[PreparedRecord]) -> Iterator[Slice]:
+    """The same slices, of which no more than one is held; their records that are gone are added to `found`."""
+    for part in slices:
+        found += [each for each in part.records if each.record.key in gone]
+        yield part

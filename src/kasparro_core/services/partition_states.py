@@ -32,7 +32,15 @@ async def whole_hold(work: UnitOfWork, source: Source, now: datetime) -> Hold | 
     """What keeps a timed run from a source that is one whole. None also for a list, whose partitions are looked at one
     by one when it runs."""
     states = {state.partition: state for state in await work.partitions.list(source.name)}
-    return hold_of(states.get(""), origin_of(source, ""), now)
+    reads = await _reads(work, source, states.values())
+    return hold_of(states.get(""), origin_of(source, ""), now, reads.get(""))
+
+
+async def _reads(work: UnitOfWork, source: Source, states: Iterable[PartitionState]) -> Mapping[str, datetime]:
+    """When the partitions were read last; nothing where no partition has quiet hours, which alone ask for it."""
+    if not any(state.quiet for state in states):
+        return {}
+    return {each.partition: each.updated_at for each in await work.checkpoints.list(source.name)}
 
 
 class PartitionBook:
@@ -40,8 +48,11 @@ class PartitionBook:
     the source; `departed` is what was not in it. `shapes`: what its items look like, watched in runs of the live
     source alone."""
 
-    def __init__(self, source: Source, states: Iterable[PartitionState] = ()) -> None:
+    def __init__(
+        self, source: Source, states: Iterable[PartitionState] = (), reads: Mapping[str, datetime] | None = None
+    ) -> None:
         self._source = source
+        self._reads = reads or {}
         self._before = {state.partition: state for state in states}
         self._now: dict[str, PartitionState] = dict(self._before)
         self._news: dict[str, PartitionNews] = {}
@@ -53,11 +64,13 @@ class PartitionBook:
     async def load(cls, store: Store, source: Source) -> PartitionBook:
         """With what the store knows. Raises StorageError."""
         async with store.begin(write=False) as work:
-            return cls(source, await work.partitions.list(source.name))
+            states = await work.partitions.list(source.name)
+            return cls(source, states, await _reads(work, source, states))
 
     def hold(self, partition: str, now: datetime) -> Hold | None:
         """What keeps a timed run from a partition."""
-        return hold_of(self._before.get(partition), origin_of(self._source, partition), now)
+        origin = origin_of(self._source, partition)
+        return hold_of(self._before.get(partition), origin, now, self._reads.get(partition))
 
     def failed(self, partition: str) -> bool:
         """True when its last read failed."""

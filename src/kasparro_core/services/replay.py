@@ -14,6 +14,7 @@ from kasparro_core.services.claims import Claim, Claims
 from kasparro_core.services.ended import ended_unheard
 from kasparro_core.services.events import run_finished
 from kasparro_core.services.gone import forget_listings
+from kasparro_core.services.held import Held
 from kasparro_core.services.jobs import SourceJob
 from kasparro_core.services.lease import LeaseKeeper
 from kasparro_core.services.outcome import STOPPED, Verdict, verdict
@@ -47,6 +48,7 @@ class Replayer:
 
         With `dry_run` nothing is kept, not even the run (its id is 0): each unit of work is rolled back, and the
         counters say what each payload would change by itself.
+        But for a scope of everything, items that were refused for a shape which waits to be accepted stay refused.
         Interrupted half-way, it is simply done again: it only ever moves records towards the same final state.
         Raises PermanentSourceError for a payload that its decoder no longer understands, StorageError when the
         database fails.
@@ -57,11 +59,11 @@ class Replayer:
         if claim is None:  # unreachable with wait=True, which only ever returns a claim
             raise ConflictError(f"source {job.name!r} could not be claimed")
         keeper = self._claims.keeper(claim)
-        walk = self._walk(job, claim.run, keeper, scope)
         try:
             self._claims.announce(claim)
             async with keeper.beating():
                 await retried(self._clock, lambda: forget_listings(keeper, job.name))
+                walk = await self._walk(job, claim.run, keeper, scope)
                 await walk.all()
             return await retried(self._clock, lambda: self._finish(claim, keeper, _judged(job, walk.counters)))
         except BaseException as error:  # a cancellation too: the run must not stay `running`
@@ -76,7 +78,8 @@ class Replayer:
         except (StorageError, ConflictError) as second:
             error.add_note(f"the run could not be given its end either: {second}")
 
-    def _walk(self, job: SourceJob, run: Run, lease: LeaseKeeper | None, scope: ReplayScope) -> ReplayWalk:
+    async def _walk(self, job: SourceJob, run: Run, lease: LeaseKeeper | None, scope: ReplayScope) -> ReplayWalk:
+        held = Held({}) if scope.everything else await retried(self._clock, lambda: Held.load(self._store, job.name))
         return ReplayWalk(
             store=self._store,
             clock=self._clock,
@@ -86,11 +89,12 @@ class Replayer:
             run=run,
             lease=lease,
             scope=scope,
+            held=held,
         )
 
     async def _rehearse(self, job: SourceJob, scope: ReplayScope) -> Run:
         run = Run(0, job.name, Trigger.REPLAY, RunStatus.RUNNING, self._clock.now())
-        rehearsal = self._walk(job, run, None, scope)
+        rehearsal = await self._walk(job, run, None, scope)
         await rehearsal.all()
         end = _judged(job, rehearsal.counters)
         return replace(

@@ -12,6 +12,7 @@ from kasparro_core.model import BatchRead, Counters, Observation, Run, StoredRaw
 from kasparro_core.normalize.compiler import CompiledMapping, compile_mapping
 from kasparro_core.ports import Clock, Decoder, Observer, Store, UnitOfWork
 from kasparro_core.services.events import batch_committed
+from kasparro_core.services.held import Held
 from kasparro_core.services.jobs import SourceJob
 from kasparro_core.services.keeping import Kept, Sight, counted, keep
 from kasparro_core.services.lease import LeaseKeeper
@@ -53,6 +54,7 @@ class ReplayWalk:
         run: Run,
         lease: LeaseKeeper | None,
         scope: ReplayScope,
+        held: Held,
     ) -> None:
         self._store = store
         self._clock = clock
@@ -63,6 +65,7 @@ class ReplayWalk:
         self._run = run
         self._lease = lease
         self._scope = scope
+        self._held = held
         self._in_doubt: Counters | None = None
         self.counters = Counters()
 
@@ -108,7 +111,7 @@ class ReplayWalk:
 
     def _prepare(self, stored: StoredRaw) -> list[Slice]:
         decoded = self._decoders[stored.raw.decode_facts["format"]].decode(stored.raw)
-        return list(prepare_items(decoded, self._mapping))
+        return list(prepare_items(self._held.apart(decoded), self._mapping))
 
     async def _take(self, step: _Step) -> None:
         """Commit a slice: as a whole, or if the database refuses a value of it, everything else of it."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 from kasparro_core.drift import Shape, is_required, kinds_text, memory_of, places
+from kasparro_core.errors import ConfigurationError
 from kasparro_core.model.drift import SchemaVersion, path_text
 from kasparro_core.ports import Clock, UnitOfWork
 from kasparro_core.services.state import State
@@ -22,14 +23,16 @@ async def accept(state: State, clock: Clock, source: str) -> SchemaVersion | Non
 
     Raises ConflictError while a live process has the source, StorageError.
     """
+    written: list[SchemaVersion] = []  # by an attempt before, whose commit may have gone through unheard
 
     async def once() -> SchemaVersion | None:
         async with state.owning([source]) as work:
             newest = next(iter(await work.schemas.newest(source, limit=1)), None)
             if newest is None or newest.accepted_at is not None:
-                return None
+                return newest if newest in written else None
             accepted = replace(newest, accepted_at=clock.now())
             await work.schemas.save(accepted)
+            written.append(accepted)
             return accepted
 
     return await retried(clock, once)
@@ -46,12 +49,20 @@ async def one_version(work: UnitOfWork, source: str, number: int | None) -> Sche
 async def versions_between(
     work: UnitOfWork, source: str, first: int | None, last: int | None
 ) -> Sequence[SchemaVersion]:
-    """The versions after `first` (absent: the last but one) up to `last` (absent: the newest), oldest first."""
+    """The versions after `first` (absent: the last but one) up to `last` (absent: the newest), oldest first.
+
+    Raises ConfigurationError for a version that the source does not have (0 stands for nothing yet), and for a first
+    one that is not the older.
+    """
     newest = await work.schemas.newest(source, limit=EVERY)
-    if not newest:
-        return []
-    last = newest[0].version if last is None else last
-    first = last - 1 if first is None else first
+    count = newest[0].version if newest else 0
+    last = count if last is None else last
+    first = max(0, last - 1) if first is None else first
+    if not first <= last <= count:
+        raise ConfigurationError(
+            f"Source {source!r} has no changes from version {first} to version {last}: its newest version is {count}.",
+            hint="`--from` is the older version (0: before the first one), `--to` the newer one.",
+        )
     return [version for version in reversed(newest) if first < version.version <= last]
 
 
@@ -73,10 +84,14 @@ def version_view(version: SchemaVersion) -> dict[str, Any]:
 def change_views(versions: Sequence[SchemaVersion]) -> list[dict[str, Any]]:
     """What each of the versions changed, in their order. Raises PermanentStorageError."""
     return [
-        {"version": version.version, "accepted_at": version.accepted_at, **change}
+        {"version": version.version, "accepted_at": version.accepted_at, **_as_told(change)}
         for version in versions
         for change in memory_of(version).changes
     ]
+
+
+def _as_told(change: Mapping[str, Any]) -> dict[str, Any]:
+    return {name: value for name, value in change.items() if name != "exact"}
 
 
 def _field_view(path: str, shape: Shape) -> dict[str, Any]:

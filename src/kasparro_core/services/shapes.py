@@ -24,6 +24,7 @@ from kasparro_core.drift import (
     conclude,
     has_news,
     is_settled,
+    is_sure,
     joined,
     judged,
     observe,
@@ -79,6 +80,7 @@ class ShapeBook:
         self._sample: Sample = {}
         self._partitions: set[str] = set()
         self._acted: list[Change] = []
+        self._waiting = known.waiting()
 
     @classmethod
     async def load(cls, store: Store, job: SourceJob) -> ShapeBook:
@@ -104,7 +106,7 @@ class ShapeBook:
             self._sample = joined(self._sample, sample)
             if self._job.drift is DriftRule.EVOLVE or self._memory is None or strange:
                 return Looked(items)
-            found = self._proved(self._memory, part, sample)
+            found = self._proved(self._memory, items, part, sample)
         return self._treated(partition, items, found) if found else Looked(items)
 
     def _is_strange(self, partition: str) -> bool:
@@ -152,10 +154,16 @@ class ShapeBook:
             for change in conclusion.told[:MOST_TOLD]
         ]
 
-    def _proved(self, memory: Memory, part: Shape, sample: Sample) -> list[Change]:
-        """The changes that this batch proves, or everything until now; what was proved once stays so."""
+    def _proved(self, memory: Memory, items: Sequence[RawRecord], part: Shape, sample: Sample) -> list[Change]:
+        """The changes that this batch proves, or everything until now; what was proved once stays so. One that waits
+        for a person was proved by a run before: an item that shows it is enough."""
         style = self._job.item_style
-        found = judged(memory, self._traced(self._seen, self._sample), style)
+        found = [
+            each
+            for each in self._waiting
+            if is_sure(memory.shape, each) and any(shows(item.data, each, style) for item in items)
+        ]
+        found += judged(memory, self._traced(self._seen, self._sample), style)
         if part.count >= _JUDGED_ALONE:
             found += judged(replace(memory, window=None), self._traced(part, sample), style)
         known = {path for each in self._acted for path in (each.path, each.to)}

@@ -11,7 +11,7 @@ import logging
 from collections import deque
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol
 
 from kasparro_core.errors import ConflictError
@@ -51,6 +51,14 @@ class _Turn:
     missed: tuple[Slot, ...]
     slot_at: datetime
     following: tuple[datetime, datetime] | None
+
+    def put_off(self, hold: Hold | None, patience: float) -> datetime | None:
+        """Until when the slot that would run waits, where its source may be asked well (`patience` seconds) before the
+        slot after it. None: it runs, or is skipped."""
+        if hold is None or hold.until is None:
+            return None
+        in_time = self.following is None or hold.until + timedelta(seconds=patience) < self.following[0]
+        return hold.until if in_time else None
 
 
 class Timetable:
@@ -104,13 +112,15 @@ class Timetable:
         if hold is not None and hold.wait(now, job.patience) is not None:
             return False  # it stays due, and is taken when the source may be asked
         turn = await asyncio.to_thread(_turn, state, self._rules[state.source], now)  # seconds, after a long sleep
+        later = turn.put_off(hold, job.patience)
 
         async def note(work: UnitOfWork, started: Started) -> None:
             if await _is_backfilled(work, started.busy.get(state.source)):
                 raise ConflictError("a backfill has the source, and gives it back after its round")
-            slot_at, next_at = turn.following or (None, None)
+            slot_at, next_at = (turn.slot_at, later) if later is not None else turn.following or (None, None)
+            done = [] if later is not None else [_slot(state.source, turn.slot_at, started, hold)]
             await work.schedules.advance(state, slot_at=slot_at, next_at=next_at)
-            await work.schedules.record([*turn.missed, _slot(state.source, turn.slot_at, started, hold)])
+            await work.schedules.record([*turn.missed, *done])
 
         try:
             await self._desk.start([] if hold is not None else [job], Trigger.SCHEDULE, beside=note)
@@ -118,8 +128,9 @@ class Timetable:
             _log.debug("slot %s of source %s was not taken here: %s", turn.slot_at, state.source, lost)
             return False
         if hold is not None:
-            _log.info("slot %s of source %s is skipped: %s", turn.slot_at, state.source, hold)
-        return True
+            done = "skipped" if later is None else "put off"
+            _log.info("slot %s of source %s is %s: %s", turn.slot_at, state.source, done, hold)
+        return later is None
 
 
 async def _is_backfilled(work: UnitOfWork, run_id: int | None) -> bool:

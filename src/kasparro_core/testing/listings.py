@@ -80,6 +80,8 @@ class GoneContract:
             rest = await work.records.present(SOURCE, later(3), after=first[-1].record_id, limit=2)
             assert list(rest) == expected[2:]
             assert list(await work.records.present("nobody", later(3))) == []
+            lost = [Present(rows["gone"].record_id, "gone", True)]
+            assert list(await work.records.present(SOURCE, later(3), gone=True)) == lost
 
     async def test_an_unchanged_one_that_is_seen_again_is_present_again(self, store: Store) -> None:
         """It counts as updated and moves change_seq; content, updated_at and revision stay, and no version comes of

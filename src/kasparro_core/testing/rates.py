@@ -42,6 +42,12 @@ class RateContract:
             assert getattr(found, name) == pytest.approx(getattr(BUDGET, name), abs=1e-6)
         assert await _get(store, "other.test") == Budget(next_at=5.0)
 
+    async def test_an_instant_beyond_all_calendars_is_kept_as_the_last_one(self, store: Store) -> None:
+        """A budget that is closed for millions of years can be kept and read: it is closed then too."""
+        await _put(store, "api.test", Budget(closed_until=1e15, next_at=1e15))
+        found = await _get(store, "api.test")
+        assert min(found.closed_until, found.next_at) > 200_000_000_000
+
     async def test_what_is_over_is_forgotten(self, store: Store) -> None:
         """Putting an unused budget back leaves nothing of the earlier one."""
         await _put(store, "api.test", BUDGET)

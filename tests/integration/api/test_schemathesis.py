@@ -41,7 +41,15 @@ async def test_no_finding(live: Live, tmp_path: Any) -> None:
     well-formed cursor, pair of dates and pair of runs be accepted is left out, which no schema can say."""
     await _fill(live)
     (tmp_path / "schemathesis.toml").write_text(STREAMS, encoding="utf-8")
-    checks = ["--checks", "all", "--exclude-checks", "positive_data_acceptance", "--continue-on-failure", "--workers", "4"]
+    checks = [
+        "--checks",
+        "all",
+        "--exclude-checks",
+        "positive_data_acceptance",
+        "--continue-on-failure",
+        "--workers",
+        "4",
+    ]
     options = ["-n", str(CASES), "--seed", "1", "-H", f"X-API-Key: {live.key}", "--no-color"]
     child = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "schemathesis.cli", "run", f"{live.url}/openapi.json", *checks, *options),

@@ -78,24 +78,25 @@ def test_what_became_of_feeds_is_seen(kasparro: Any, folder: Path) -> None:
     assert "1 times everything was new" in remarks
 
 
-@pytest.mark.parametrize("place", ["toml", "environment", "allowed", "CSV_PATH"])
+@pytest.mark.parametrize("place", ["toml", "environment", "environment in root", "allowed", "CSV_PATH"])
 def test_files_outside_of_the_folder(
     kasparro: Any, folder: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch, place: str
 ) -> None:
-    """An absolute path in the file or in a variable is refused with the setting that allows it; with that setting, or
-    given as CSV_PATH, it is read."""
+    """An absolute path in the file is refused with the setting that allows it; with that setting, or given by a
+    variable, it is read. A `root` in the file holds for what a variable says, too."""
     elsewhere = tmp_path_factory.mktemp("elsewhere") / "a.csv"
     elsewhere.write_text("id,price\na,1\n", encoding="utf-8")
     path = elsewhere.as_posix() if place in {"toml", "allowed"} else "b.csv"
-    root = f'root = "{elsewhere.parent.as_posix()}"\n' if place == "allowed" else ""
-    if place == "environment":
+    roots = {"allowed": elsewhere.parent.as_posix(), "environment in root": "."}
+    root = f'root = "{roots[place]}"\n' if place in roots else ""
+    if place.startswith("environment"):
         monkeypatch.setenv("KASPARRO_SOURCES__CSV__PATH", str(elsewhere))
     if place == "CSV_PATH":
         monkeypatch.setenv("CSV_PATH", str(elsewhere))
     config = f'[sources.csv]\ntype = "csv"\npath = "{path}"\n{root}'
     (folder / "kasparro.toml").write_text(config, encoding="utf-8")
     done = kasparro("run")
-    if place in {"allowed", "CSV_PATH"}:
+    if place in {"environment", "allowed", "CSV_PATH"}:
         assert done.code == 0, done.err
         return
     assert done.code == 1

@@ -77,7 +77,7 @@ def test_retrying_after_the_mend(loaded: Any, folder: Path) -> None:
     assert done["run"]["trigger"] == "replay"
     rest = loaded("rejections", "retry", "--source", "prices")
     assert rest.code == 3
-    assert rest.out.splitlines()[1].split() == ["prices", "2", "1", "1", "0", "1", "0"]
+    assert rest.out.splitlines()[1].split() == ["prices", "2", "1", "1", "0", "0", "1", "0"]
     records = [json.loads(line) for line in loaded("export").out.splitlines()]
     assert {record["symbol"] or record["external_id"]: record["value"] for record in records} == {
         "BTC": 1.5,
@@ -132,3 +132,41 @@ def test_exporting(loaded: Any, folder: Path) -> None:
     assert not [cell for row in rows for cell in row.values() if re.match(r"[=+@-]", cell)]
     assert loaded("rejections", "export", "--state", "resolved").out == ""
     assert loaded("rejections", "export", "--format", "xml").code == 2
+
+
+@pytest.mark.parametrize("verb", ["list", "retry", "drop", "export"])
+def test_a_source_that_nobody_knows_is_refused(loaded: Any, folder: Path, verb: str) -> None:
+    """Neither in the file nor in the database: exit code 2 with a near name; one that only the database knows is
+    taken."""
+    result = loaded("rejections", verb, "--source", "price")
+    assert (result.code, result.out) == (2, "")
+    assert "Unknown source 'price'" in result.err
+    (folder / "kasparro.toml").write_text(CONFIG.replace("sources.prices", "sources.others"), encoding="utf-8")
+    if verb != "retry":  # which needs the source's mapping
+        assert loaded("rejections", verb, "--source", "prices").code == 0
+
+
+def test_an_export_leaves_the_file_of_before_where_there_is_no_database(loaded: Any, folder: Path) -> None:
+    """The database cannot be reached: the file that an export would have replaced is as it was."""
+    (folder / "kasparro.toml").write_text('[database]\nurl = "sqlite:///none/such/k.db"\n' + CONFIG, encoding="utf-8")
+    (folder / "refused.csv").write_text("of yesterday", encoding="utf-8")
+    result = loaded("rejections", "export", "--output", "refused.csv")
+    assert result.code != 0
+    assert (folder / "refused.csv").read_text(encoding="utf-8") == "of yesterday"
+
+
+def test_what_waits_for_its_shape_is_told(kasparro: Any, folder: Path) -> None:
+    """`retry` and `replay --rejections` leave items of an unaccepted shape refused, and name `schema accept`."""
+    config = CONFIG.replace('kind = "candle"', 'kind = "candle"\ndrift = "discard_row"')
+    (folder / "kasparro.toml").write_text(config, encoding="utf-8")
+    plain = [f"C{n},2026-01-01,1,1" for n in range(40)]
+    for header, tail in (("symbol,date,price,close", ""), ("symbol,date,price,close,colour", ",red")):
+        lines = [header, *(f"{line}{tail}" for line in plain)]
+        (folder / "prices.csv").write_text("\n".join(lines) + "\n", encoding="utf-8")
+        kasparro("run", "--full")
+    retried = kasparro("rejections", "retry", "--all")
+    replayed = kasparro("replay", "prices", "--rejections")
+    assert retried.code == 3
+    for result in (retried, replayed):
+        assert "prices: 40 of them stay open" in result.err
+        assert "`kasparro schema accept prices` accepts it" in result.err

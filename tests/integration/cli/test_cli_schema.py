@@ -58,6 +58,8 @@ def test_shows_what_the_runs_have_seen(kasparro: Call, folder: Path) -> None:
     assert view["fields"][0] == {"path": "id", "kinds": "number", "required": True, "presence": 1, "nulls": 0}
     missing = kasparro("schema", "show", "prices", "--version", "7")
     assert (missing.code, "version 7" in missing.err) == (1, True)
+    unknown = kasparro("schema", "diff", "prices", "--from", "5", "--to", "2")
+    assert (unknown.code, unknown.out, "newest version is 1" in unknown.err) == (2, "", True)
 
 
 def test_a_frozen_change_is_shown_and_accepted(kasparro: Call, folder: Path) -> None:

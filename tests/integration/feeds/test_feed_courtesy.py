@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import itertools
+from dataclasses import replace
 from datetime import timedelta
 
 import pytest
@@ -11,6 +12,7 @@ from scripted import EPOCH
 
 from kasparro_core.errors import TransientSourceError
 from kasparro_core.model import RunStatus, Trigger
+from kasparro_core.policy.courtesy import LONGEST_PATIENCE
 from kasparro_core.services.partition_states import LONGEST_WAIT
 
 FEED = "https://a.example/feed"
@@ -163,6 +165,41 @@ async def test_quiet_hours_and_days() -> None:
     assert not [at for at in instants if at.hour in (1, 23) or at.weekday() == 6]
     assert len({(at.date(), at.hour) for at in instants}) == 6 * 22
     assert (await follower.reasons())["not_due"] == 24 * 7 - len(instants)
+
+
+async def test_a_daily_slot_in_a_quiet_hour_is_put_off_to_its_end() -> None:
+    """A feed that is read once a day, in an hour in which it asks not to be asked, is read each day when that hour has
+    ended; until then the schedule says so, and no slot is skipped."""
+    follower = Follower(interval=86400)
+    channel = f"<skipHours><hour>{EPOCH.hour}</hour></skipHours>"
+    follower.web.places = {FEED: Place(rss(1, channel=channel))}
+    timetable = follower.timetable(replace(follower.job(url=FEED), patience=LONGEST_PATIENCE))
+    await timetable.settle()
+    await follower.keep(timetable, hours(24 * 5 - 1), step=600.0)
+    instants = [EPOCH + timedelta(seconds=at) for _, at in follower.web.times]
+    assert len(instants) == 5
+    assert {at.hour for at in instants[1:]} == {(EPOCH.hour + 1) % 24}
+    assert await follower.reasons() == {None: 5}
+    await follower.keep(timetable, hours(1) + 1200, step=600.0)
+    async with follower.world.store.begin(write=False) as work:
+        schedule = await work.schedules.get("news")
+    assert schedule is not None
+    assert schedule.next_at is not None
+    assert schedule.slot_at is not None
+    assert schedule.slot_at < follower.world.clock.now() < schedule.next_at
+
+
+async def test_quiet_hours_in_every_slot_do_not_stop_a_feed_of_a_list() -> None:
+    """The feeds of a list are held one by one, without a slot of their own to be put off: one whose quiet hour is that
+    of every slot is read once a week."""
+    follower = Follower(interval=86400)
+    channel = f"<skipHours><hour>{EPOCH.hour}</hour></skipHours>"
+    follower.web.places = {FEED: Place(rss(1, channel=channel)), MANY[1]: Place(rss(2))}
+    timetable = follower.timetable(replace(follower.job(urls=[FEED, MANY[1]]), patience=LONGEST_PATIENCE))
+    await timetable.settle()
+    await follower.keep(timetable, hours(24 * 16 - 1), step=600.0)
+    asked = follower.web.since(0)
+    assert (asked.count(FEED), asked.count(MANY[1])) == (3, 16)
 
 
 async def test_a_retry_after_that_was_too_long_is_kept() -> None:

@@ -46,6 +46,29 @@ async def test_a_single_redirect_moves_nothing() -> None:
     assert (await follower.states())[""].url is None
 
 
+async def test_a_feed_does_not_move_down_to_http() -> None:
+    """A feed that is configured with https is asked there for as long as permanent redirects lead to http, also once
+    it has moved; one that is configured with http may move."""
+    plain = "http://new.example/feed.xml"
+    follower = Follower()
+    follower.web.places = {OLD: Place(moved=plain), plain: Place(rss(1))}
+    for _ in range(CONFIRMATIONS + 1):
+        await follower.run(follower.job(url=OLD))
+    assert set(follower.web.since(0)) == {OLD}
+    assert (await follower.states())[""].url is None
+    gone_on = await moved()
+    gone_on.web.places |= {NEW: Place(moved=plain), plain: Place(rss(1))}
+    for _ in range(CONFIRMATIONS + 1):
+        await gone_on.run(gone_on.job(url=OLD))
+    assert set(gone_on.web.since(CONFIRMATIONS)) == {NEW}
+    assert (await gone_on.states())[""].url == NEW
+    home = "http://old.example/feed"
+    follower.web.places |= {home: Place(moved=plain)}
+    for _ in range(CONFIRMATIONS):
+        await follower.run(follower.job(url=home))
+    assert (await follower.states())[""].url == plain
+
+
 async def test_a_target_that_is_no_feed_is_never_moved_to() -> None:
     """A login page behind permanent redirects fails the run each time, and is forgotten when it goes away."""
     follower = Follower()

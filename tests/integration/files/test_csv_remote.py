@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import gzip
+import io
+import tempfile
 from contextlib import aclosing
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -12,7 +15,7 @@ import pytest
 from scripted import SteppingClock
 
 from kasparro_adapters.files import CsvSource, CsvSourceConfig
-from kasparro_core.errors import PermanentSourceError
+from kasparro_core.errors import PermanentSourceError, TransientSourceError
 from kasparro_core.model import Batch, FetchFacts, Validator
 from kasparro_core.ports import FetchRequest, FetchResponse, ReadContext
 
@@ -123,3 +126,23 @@ async def test_without_http_an_address_is_a_clear_error(tmp_path: Path) -> None:
     with pytest.raises(PermanentSourceError) as caught:
         [batch async for batch in source.read("", ReadContext(now=CLOCK.now()))]
     assert caught.value.code == "no_fetcher"
+
+
+class _Full(io.BytesIO):
+    def write(self, _: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+
+def _no_folder() -> BinaryIO:
+    raise FileNotFoundError(errno.ENOENT, "No usable temporary directory")
+
+
+@pytest.mark.parametrize(("made", "why"), [(_Full, "No space left"), (_no_folder, "No usable temporary")])
+async def test_a_disk_that_takes_no_copy_is_trouble_that_may_pass(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, made: Any, why: str
+) -> None:
+    """A full disk, or no folder for temporary files: the source fails with what to do, and not by a bug."""
+    monkeypatch.setattr(tempfile, "TemporaryFile", made)
+    with pytest.raises(TransientSourceError, match=rf"^remote: .*{why}.*TMPDIR") as caught:
+        await Remote(Upstream(b"a,b\n1,2\n"), tmp_path).run()
+    assert caught.value.code == "file_io"

@@ -246,3 +246,20 @@ async def test_silence_ends_at_the_deadline(speaking, fetcher, ask):
     with pytest.raises(TransientSourceError, match="2 attempts") as caught:
         await fetcher.fetch(ask(await speaking(silent), timeout=0.1, retry=RetryRules(attempts=2)))
     assert caught.value.code == "timeout"
+
+
+async def test_a_header_that_is_not_utf8_can_be_stored(fetcher, ask):
+    """A byte of Latin-1 in a Content-Type, as old servers send it, is text that every store takes."""
+
+    async def old(reader, writer):
+        await reader.readuntil(b"\r\n\r\n")
+        writer.write(
+            b"HTTP/1.1 200 OK\r\nContent-Type: text/xml; x=\xe9\r\nX-A: \xc3\xa9\r\nContent-Length: 2\r\n\r\nok"
+        )
+        await writer.drain()
+        writer.close()
+
+    async with await asyncio.start_server(old, "127.0.0.1", 0) as server:
+        answer = await fetcher.fetch(ask(f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"))
+    assert answer.headers["content-type"].encode() == "text/xml; x=é".encode()
+    assert answer.headers["x-a"] == "é"

@@ -7,6 +7,7 @@ import json
 import socket
 from dataclasses import replace
 from datetime import timedelta
+from email.utils import format_datetime
 
 import pytest
 from aiohttp import web
@@ -14,6 +15,7 @@ from aiohttp import web
 from kasparro_adapters.http import AiohttpFetcher
 from kasparro_adapters.memory import MemoryStore
 from kasparro_core.errors import PermanentSourceError, PermanentStorageError, TransientSourceError
+from kasparro_core.policy import Quota, told
 from kasparro_core.ports import Effort, RateRules, RetryRules
 from kasparro_core.services.budgets import StoredBudgets
 
@@ -191,6 +193,171 @@ async def test_one_probe_finds_out_that_a_host_is_back(site, fetcher, ask, clock
     release.set()
     assert (await probe).body == b"there"
     assert (await fetcher.fetch(ask(f"{site.url}/x", retry=rules))).body == b"there"
+
+
+@pytest.mark.parametrize("limit", [None, RateRules(1_000, "second")])
+async def test_a_lesson_of_a_day_is_told_at_once(site, fetcher, ask, clock, limit):
+    """An upstream that always says "one left, for years" gives two pages; then the run is told, without a wait and
+    without taking anybody's slot, and a day later it is asked again."""
+    site.on("/x", says(200, "{}", X_RateLimit_Remaining="1", X_RateLimit_Reset="999999999"))
+    request = ask(f"{site.url}/x", rate=limit)
+    for _ in range(2):
+        await fetcher.fetch(request)
+    for _ in range(50):
+        error = await refused(fetcher, request)
+        assert (error.code, "little is left of its limit" in error.message) == ("rate_closed", True)
+    assert (len(site.seen), sum(clock.waits) < 1) == (2, True)
+    await clock.sleep(86_401)
+    await fetcher.fetch(request)
+    assert len(site.seen) == 3
+
+
+async def test_who_waits_hears_that_more_is_left(site, fetcher, ask, clock):
+    """Told that one is left for 250 seconds, a request waits for the reset; when another is answered meanwhile that
+    plenty is left, it goes half a minute later at most."""
+    few = {"X_RateLimit_Remaining": "1", "X_RateLimit_Reset": "250"}
+    site.on("/x", [says(200, "{}", **few), says(200, "{}", **few), ok])
+    for _ in range(2):
+        await fetcher.fetch(ask(f"{site.url}/x"))
+    lane = next(iter(fetcher._limiter._lanes.values()))
+    sleep = clock.sleep
+
+    async def meanwhile(seconds):
+        await sleep(seconds)
+        await lane.learn(lambda budget, now: (told(budget, Quota(99, 60, 100), now), None))
+
+    clock.sleep = meanwhile
+    await fetcher.fetch(ask(f"{site.url}/x"))
+    assert 0 < sum(clock.waits) <= 30.0
+
+
+async def test_refused_runs_take_no_slots(site, fetcher, ask, clock):
+    """A hundred requests a day, one 429 for a day, and a run a minute meanwhile: when the day is over it is asked."""
+    site.on("/x", [says(429, Retry_After="86400"), ok])
+    request = ask(f"{site.url}/x", rate=RateRules(100, "day"))
+    for minute in range(1, 1_400):
+        await refused(fetcher, request)
+        clock.seconds = 60.0 * minute
+    clock.seconds = 86_401.0
+    before = len(clock.waits)
+    await fetcher.fetch(request)
+    assert (len(site.seen), sum(clock.waits[before:]) < 1_000) == (2, True)
+
+
+async def test_refused_processes_take_no_slots(site, ask, clock):
+    """Each in a process of its own: runs that are refused leave the schedule in the database as it was."""
+    store = MemoryStore(lambda: clock.at)
+    site.on("/x", [says(429, Retry_After="86400"), ok])
+    request, following = ask(f"{site.url}/x", rate=RateRules(100, "day")), set()
+    for _ in range(5):
+        async with AiohttpFetcher(clock, budgets=StoredBudgets(store, clock)) as opened:
+            await refused(opened, request)
+        following.add((await StoredBudgets(store, clock).look(site.url.removeprefix("http://")))[0].next_at)
+    assert (len(site.seen), len(following)) == (1, 1)
+    await store.close()
+
+
+async def test_a_slot_that_is_not_used_is_taken_by_the_next(site, fetcher, ask, clock):
+    """A request that is cancelled while it waits for its slot leaves it to the one behind it."""
+    site.on("/x", ok)
+    request = ask(f"{site.url}/x", rate=RateRules(1, "minute"))
+    await fetcher.fetch(request)
+    sleep = clock.sleep
+
+    async def cancelled(_):
+        clock.sleep = sleep
+        raise asyncio.CancelledError
+
+    clock.sleep = cancelled
+    with pytest.raises(asyncio.CancelledError):
+        await fetcher.fetch(request)
+    await fetcher.fetch(request)
+    assert sum(clock.waits) == pytest.approx(60 / 0.95, abs=0.1)
+
+
+async def test_an_endless_wish_is_kept_for_a_day(site, ask, clock):
+    """After `Retry-After: 999999999999999` the next runs are told `rate_closed`, and the database can keep what was
+    learned."""
+    store = MemoryStore(lambda: clock.at)
+    site.on("/x", [ok, ok, ok, ok, says(429, Retry_After="999999999999999")])
+    async with AiohttpFetcher(clock, budgets=StoredBudgets(store, clock)) as opened:
+        for _ in range(4):
+            await opened.fetch(ask(f"{site.url}/x"))
+        codes = [(await refused(opened, ask(f"{site.url}/x"))).code for _ in range(2)]
+        budget, now = await StoredBudgets(store, clock).look(site.url.removeprefix("http://"))
+    assert codes == ["http_429", "rate_closed"]
+    assert (budget.closed_until - now, budget.lowered_to) == (pytest.approx(86_400, abs=1), pytest.approx(1 / 3_600))
+    await store.close()
+
+
+async def test_a_reset_in_unix_time_is_read_by_the_clock_of_the_upstream(site, fetcher, ask, clock):
+    """Where its clock is ten minutes ahead of ours, a reset in 20 of its seconds is one in 20 of ours."""
+    theirs = clock.at.replace(microsecond=0) + timedelta(minutes=10)
+    left = {"X-RateLimit-Remaining": "0", "X-RateLimit-Reset": str(int(theirs.timestamp()) + 20)}
+    site.on("/x", [lambda _: web.Response(headers={**left, "Date": format_datetime(theirs, usegmt=True)}), ok])
+    for _ in range(2):
+        await fetcher.fetch(ask(f"{site.url}/x"))
+    assert sum(clock.waits) == pytest.approx(20, abs=1)
+
+
+async def test_a_moment_of_trouble_fails_nobody(site, fetcher, ask, clock):
+    """Eight requests meet the same moment in which their host is away: that is one failure, and all are answered with
+    their second attempt, without the pause of the circuit."""
+    everybody = asyncio.Barrier(8)
+
+    async def away(_):
+        await everybody.wait()
+        clock.seconds += 0.1
+        return web.Response(status=503)
+
+    site.on("/x", [away] * 8 + [ok])
+    rules = RetryRules(attempts=3, circuit_failures=3)
+    answers = await asyncio.gather(*(fetcher.fetch(ask(f"{site.url}/x", retry=rules)) for _ in range(8)))
+    assert [answer.body for answer in answers] == [b"there"] * 8
+    assert clock.waits == [0.25] * 8
+
+
+async def test_who_has_begun_waits_for_the_circuit(site, fetcher, ask, clock):
+    """A request whose host is left alone after its first attempt comes again when the pause is over; one that has not
+    begun fails at once."""
+    site.on("/x", [says(503), says(503), says(503), ok])
+    once = RetryRules(attempts=1, circuit_failures=3)
+    for _ in range(2):
+        await refused(fetcher, ask(f"{site.url}/x", retry=once))
+    answer = await fetcher.fetch(ask(f"{site.url}/x", retry=replace(once, attempts=3)))
+    assert answer.body == b"there"
+    assert clock.waits == pytest.approx([0.25, 29.75])
+    assert answer.facts.requests == 2
+
+
+async def test_one_bad_path_does_not_close_a_host(site, fetcher, ask):
+    """A 500 that the application gives to a request that it does not understand says that the host is alive."""
+    site.on("/bad", says(500, {"status": 500, "error": "Internal Server Error"}))
+    site.on("/x", ok)
+    rules = RetryRules(attempts=1, circuit_failures=2)
+    for _ in range(3):
+        assert (await refused(fetcher, ask(f"{site.url}/bad", retry=rules))).code == "http_500"
+    assert (await fetcher.fetch(ask(f"{site.url}/x", retry=rules))).body == b"there"
+
+
+async def test_a_redirect_cannot_open_the_circuit_of_another_host(serving, fetcher, ask):
+    """A host that sends us to an address of another one where that fails does not keep others from it."""
+    healthy, hostile = await serving(), await serving()
+    healthy.on("/boom", says(502))
+    healthy.on("/x", ok)
+    hostile.on("/feed", lambda _: web.Response(status=302, headers={"Location": f"{healthy.url}/boom"}))
+    rules = RetryRules(attempts=1, circuit_failures=2)
+    for _ in range(3):
+        assert (await refused(fetcher, ask(f"{hostile.url}/feed", retry=rules))).code == "http_502"
+    assert (await fetcher.fetch(ask(f"{healthy.url}/x", retry=rules))).body == b"there"
+
+
+async def test_who_has_no_circuit_asks_a_host_that_others_leave_alone(site, fetcher, ask):
+    """With `circuit_failures = 0` a host is asked although it is left alone by others, who still leave it alone."""
+    site.on("/x", says(503))
+    rules, none = RetryRules(attempts=1, circuit_failures=2), RetryRules(attempts=1, circuit_failures=0)
+    codes = [(await refused(fetcher, ask(f"{site.url}/x", retry=each))).code for each in (rules, rules, none, rules)]
+    assert codes == ["http_503", "http_503", "http_503", "circuit_open"]
 
 
 async def test_the_circuit_belongs_to_the_host(site, nowhere, fetcher, ask):

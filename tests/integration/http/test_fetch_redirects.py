@@ -49,6 +49,25 @@ async def test_a_move_to_an_address_with_a_secret_is_not_remembered(site, fetche
 
 
 @pytest.mark.parametrize(
+    ("asked", "place"),
+    [
+        ({"secret_params": {"api_key": "s3cret/key"}}, "/u/s3cret%2Fkey/feed"),
+        ({"secret_headers": {"Authorization": "Bearer s3cret/key"}}, "/b?next=s3cret/key"),
+        ({"params": {"token": "s3cret/key"}}, "/u/s3cret/key/feed"),
+    ],
+)
+async def test_a_secret_that_a_redirect_repeats_is_shown_nowhere(site, fetcher, ask, asked, place):
+    """In the path or under another name: followed, but neither shown nor remembered as a move."""
+    site.on("/a", to(place, 301))
+    for path in ("/u/s3cret/key/feed", "/u/s3cret%2Fkey/feed", "/b"):
+        site.on(path, ok)
+    answer = await fetcher.fetch(ask(f"{site.url}/a", **asked))
+    assert (answer.body, answer.moved_to) == (b"there", None)
+    assert "***" in answer.url
+    assert "s3cret" not in answer.url + str(answer.facts.url)
+
+
+@pytest.mark.parametrize(
     ("status", "methods"),
     [(301, "GET"), (302, "GET"), (303, "GET"), (307, "POST"), (308, "POST")],
 )

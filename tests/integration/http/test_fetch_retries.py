@@ -213,6 +213,20 @@ async def test_a_failure_shows_the_answers_own_message_and_no_secret(site, fetch
     assert len(caught.value.message) < 450
 
 
+async def test_a_plain_value_under_a_name_of_secrets_is_hidden_too(site, fetcher, ask):
+    """An upstream repeats a token of `params`, of a header and of the address: none is in the error."""
+
+    def repeats(request):
+        return web.json_response({"error": f"bad {request.path_qs} {request.headers['X-Auth']}"}, status=400)
+
+    site.on("/x", repeats)
+    asked = ask(f"{site.url}/x?sig=s3cret-1", params={"token": "s3cret-2"}, headers={"X-Auth": "s3cret-3"})
+    with pytest.raises(PermanentSourceError) as caught:
+        await fetcher.fetch(asked)
+    assert str(caught.value).count("***") >= 3
+    assert "s3cret" not in str(caught.value)
+
+
 async def test_secrets_are_not_in_the_request_s_own_text(ask):
     """The repr of a request hides what it sends."""
     assert "s3cret" not in repr(ask("http://a.example", secret_headers={"K": "s3cret"}, secret_params={"k": "s3cret"}))

@@ -15,7 +15,7 @@ from scripted import SteppingClock
 
 from kasparro_adapters.sql import postgres, process_handle
 from kasparro_adapters.sql.handles.advisory import AdvisoryHandle
-from kasparro_adapters.sql.handles.owner import has_ended, this_process
+from kasparro_adapters.sql.handles.owner import has_ended, numbered, this_process
 from kasparro_adapters.sql.url import parse_url
 from kasparro_core.ports import Liveness
 
@@ -82,14 +82,16 @@ async def test_dead_is_who_leaves_its_lock_free_for_seconds(postgres_url: str) -
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows cannot ask for a process without disturbing it")
 def test_a_process_that_is_seen_to_have_ended() -> None:
-    """Of this machine, and no process has its number: nothing else is sure."""
+    """Of this machine, and no process has its number: nothing else is sure, least of all the number of a process in
+    another container of the same host name."""
     ended = subprocess.Popen([sys.executable, "-c", ""])
     ended.wait()
     me = this_process()
-    assert has_ended(str(me._replace(pid=str(ended.pid))))
+    gone = me._replace(pid=numbered(ended.pid))
+    assert has_ended(str(gone))
     odd = [me, me._replace(pid="0"), me._replace(pid="9" * 30), me._replace(pid="x")]
-    elsewhere = me._replace(host="elsewhere", pid=str(ended.pid))
-    assert not any(has_ended(str(owner)) for owner in (*odd, elsewhere))
+    elsewhere = (gone._replace(host="elsewhere"), gone._replace(pid=f"{ended.pid}+4026530000"))
+    assert not any(has_ended(str(owner)) for owner in (*odd, *elsewhere))
     assert not has_ended("no owner")
 
 

@@ -140,6 +140,23 @@ async def test_an_unchanged_feed_costs_a_304() -> None:
     assert (second.raw, second.items, second.cursor, second.fetch.status) == (None, (), first.cursor, 304)
 
 
+async def test_a_body_of_which_items_were_refused_is_looked_at_again() -> None:
+    """Known bytes do not turn a failed run into an unchanged one; and another `drift` asks for the whole document,
+    since it may take what was refused."""
+    web = Web(a=feed("one"))
+    web.etags = True
+    address = "https://a.example/feed"
+    feeds = source(web, url=address)
+    first = await read(feeds)
+    (validator,) = first.validators
+    known = {validator.request_hash: replace(validator, etag=None, refused=1)}
+    again = await read(feeds, cursor=first.cursor, validators=known)
+    assert [item.data for item in again.items] == [item.data for item in first.items]
+    hashes = {source(web, url=address, drift=drift).request_hash(address) for drift in ("evolve", "discard_row")}
+    assert len(hashes) == 2
+    assert validator.request_hash in hashes
+
+
 async def test_an_unchanged_body_is_known_without_validators() -> None:
     """Where the server knows no validators, the hash of the body says that nothing changed."""
     feeds = source(Web(a=feed("one")), url="https://a.example/feed")

@@ -8,7 +8,7 @@ from kasparro_adapters.feeds.address import named, request_path, shown
 from kasparro_adapters.feeds.encoding import decode_text
 from kasparro_adapters.feeds.markup import absolute, collapsed, plain, sanitized
 from kasparro_adapters.feeds.parser import repaired
-from kasparro_adapters.feeds.screen import without_doctype
+from kasparro_adapters.feeds.screen import looks_like_html, without_doctype
 from kasparro_core.errors import PermanentSourceError
 
 CYRILLIC = "Привет, мир"
@@ -149,6 +149,22 @@ def test_refuses_declarations(text: str) -> None:
     with pytest.raises(PermanentSourceError) as caught:
         without_doctype(text)
     assert caught.value.code == "xml_dtd"
+
+
+@pytest.mark.parametrize(
+    ("text", "is_page"),
+    [
+        ("<!-- a --> <!-- b -->\n<!DOCTYPE  html><html/>", True),
+        ("<?xml version='1.0'?><html xmlns='http://www.w3.org/1999/xhtml'/>", True),
+        ("<!-- <html> --><rss/>", False),
+        ("<htmlish/>", False),
+        ("<!---->" * 500 + "<x/>", False),
+        ("<!--" * 1000, False),
+    ],
+)
+def test_knows_a_page_by_its_first_tag(text: str, *, is_page: bool) -> None:
+    """Behind comments, however many: a pattern that tried all ways to end them would not come back."""
+    assert looks_like_html(text, "") is is_page
 
 
 def test_repairs_references_only() -> None:

@@ -68,6 +68,7 @@ def test_the_decimal_mark_is_the_default_of_the_mapping() -> None:
         {"member": "a.csv"},
         {"kind": "candle"},
         {"mapping": {"key": "a"}},
+        {"drift": "discard_row"},
     ],
 )
 def test_rules_that_change_the_records_change_the_hash(options: dict[str, Any]) -> None:

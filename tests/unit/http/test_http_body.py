@@ -52,13 +52,22 @@ def test_what_is_just_within_the_bounds_passes():
     it.unpacked(CAP)
 
 
-def test_a_ratio_counts_from_a_mebibyte_on():
+def test_a_ratio_counts_from_16_mebibytes_on():
     """Small bodies may be packed as well as they like; a larger one of 1 to 11 breaks a bound of 10."""
     it = bounds(max_ratio=10)
     it.received(10)
     it.unpacked(RATIO_FROM)
     with pytest.raises(PermanentSourceError, match=r"more than 10 times its size \(10 bytes.*`max_ratio` of \[sources"):
         it.unpacked(1)
+
+
+def test_sparse_rows_are_no_bomb():
+    """20,000 rows of nothing but zeros pack better than 1 to 200, and are ordinary data."""
+    rows = b"[" + b",".join([b'{"a":0,"b":0,"c":0,"d":0,"e":0,"f":0,"g":0,"h":0}'] * 20_000) + b"]"
+    it = bounds()
+    it.received(len(gzip.compress(rows)))
+    it.unpacked(len(rows))
+    assert it.size > it.sent * FetchRequest("s", "http://x/").max_ratio
 
 
 @pytest.mark.parametrize("size", [0, 1, RATIO_FROM, RATIO_FROM + 1, 3 * RATIO_FROM])
@@ -122,3 +131,16 @@ def test_a_full_disk_is_a_fault_that_may_pass():
         Spool("prices", Full()).write(b"x")
     assert caught.value.code == "file_io"
     assert "TMPDIR" in str(caught.value)
+
+
+def test_a_machine_without_a_folder_for_temporary_files_is_told_so(monkeypatch):
+    """The message does not need the folder that it would name: no bug comes of that."""
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    monkeypatch.setattr(
+        tempfile, "_get_default_tempdir", lambda: (_ for _ in ()).throw(FileNotFoundError(2, "No usable"))
+    )
+    spool = Spool("prices")
+    with pytest.raises(TransientSourceError, match=r"folder for temporary files \(No usable\)") as caught:
+        spool.write(bytes(bodies.IN_MEMORY + 1))
+    assert caught.value.code == "file_io"
+    spool.close()

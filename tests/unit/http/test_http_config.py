@@ -152,3 +152,23 @@ def test_an_address_with_a_password_is_not_shown_with_it():
     with pytest.raises(ValidationError) as caught:
         config(url="https://u:hunter2@a.example/")
     assert all("hunter2" not in each["msg"] for each in caught.value.errors())
+
+
+@pytest.mark.parametrize(
+    ("mapping", "marks"),
+    [
+        ({"key": ["symbol", "date"], "occurred_at": "date"}, False),
+        ({"key": ["symbol", ["day", "date"]], "occurred_at": {"field": ["date", "day"], "format": "%Y-%m-%d"}}, False),
+        ({"key": "at", "occurred_at": {"field": "at", "unit": "s"}}, False),
+        ({"key": ["symbol", "date"], "occurred_at": "updated"}, True),
+        ({"key": ["symbol", "date"]}, True),
+        ({"key": "id", "occurred_at": {"const": "2026-01-01"}}, True),
+        (None, True),
+    ],
+)
+def test_what_is_listed_by_moments_is_not_marked_unasked(mapping, marks):
+    """Where the time of an item is part of its key, each moment brings new keys, and the old ones are not gone."""
+    given = {"type": "http", "url": "https://a.example/", "kind": "quote", "mapping": mapping}
+    assert HttpSourceConfig.model_validate(given).marks_gone("quote") is marks
+    asked = HttpSourceConfig.model_validate({**given, "mark_gone": True})
+    assert asked.marks_gone("quote") is True

@@ -38,6 +38,8 @@ def test_json_shapes_give_their_text(body, said):
         (b"<!DOCTYPE html><html><head><title>Just a moment...</title></head></html>", "Just a moment..."),
         (b"\n <html><TITLE lang='en'>403 &amp;\n Forbidden</TITLE>", "403 & Forbidden"),
         (b"<html><body><h1>Nginx</h1> down</body>", "Nginx down"),
+        (b"<title>open<p>down", "open down"),
+        (b"<" * 300, "<" * 300),
         (b"plain words\r\nand more\x00", "plain words and more"),
         (b"\xff\xfe", "\ufffd\ufffd"),
         (b"", ""),

@@ -120,6 +120,20 @@ def test_a_link_to_another_origin_is_refused(link):
     assert caught.value.code == "foreign_link"
 
 
+@pytest.mark.parametrize("link", ["/u/published-s3cret/items?page=2", "/v1/items?next=x-published-s3cret"])
+def test_a_link_with_our_key_inside_is_not_kept(link):
+    """It would stand in the checkpoint; what the address has in its own path is no secret."""
+    given = {"type": "http", "url": "https://api.example/published-s3cret", "params": {"sort_key": "published-s3cret"}}
+    paginate = {"paginate": {"type": "next_link", "path": "next"}}
+    keyed = {**given, **paginate, "url": "https://api.example/x"}
+    with pytest.raises(PermanentSourceError, match=r"\*\*\*") as caught:
+        pager_of(HttpSourceConfig.model_validate(keyed)).after({}, page(document={"next": link}))
+    assert caught.value.code == "bad_next_page"
+    assert "s3cret" not in str(caught.value)
+    plain = pager_of(HttpSourceConfig.model_validate({**given, **paginate}))
+    assert plain.after({}, page(document={"next": link})) == {"url": link}
+
+
 def test_a_source_with_a_key_stays_where_it_was_configured():
     """Where a redirect led to another origin, links of that origin are followed only when there is nothing to tell."""
     moved = page(document={"next": "/x"}, url="https://new.example/v1/items")

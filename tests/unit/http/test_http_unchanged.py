@@ -12,7 +12,7 @@ import pytest
 from yarl import URL
 
 from kasparro_adapters.http import HttpSource, HttpSourceConfig
-from kasparro_core.errors import TransientSourceError
+from kasparro_core.errors import PermanentSourceError, TransientSourceError
 from kasparro_core.model import FetchFacts
 from kasparro_core.ports import FetchResponse, ReadContext
 
@@ -156,6 +156,29 @@ async def test_a_link_beside_the_same_body_is_followed_as_it_is_now():
     assert await reader.read() == [2]  # another address: nothing is known of it
 
 
+async def test_a_304_may_name_another_next_page():
+    """Its Link header replaces the remembered one (RFC 9111 3.2), is remembered itself, and may end the walk; a 304
+    without one leaves what is remembered."""
+    link = {"link": '</items?at=a>; rel="next"'}
+
+    def answer(query):
+        if "at" in query:
+            return [{"id": query["at"]}], {}
+        return [{"id": 1}], {"etag": '"1"', **link}
+
+    reader = Reader(answer, **LINKS)
+    assert await reader.read() == [1, "a"]
+    link["link"] = '</items?at=b>; rel="next"'
+    assert await reader.read() == ["b"]
+    assert reader.api.statuses == [304, 200]
+    link.clear()
+    assert await reader.read() == []
+    assert reader.api.statuses == [304, 200]
+    link["link"] = '</items>; rel="first"'
+    assert await reader.read() == []
+    assert reader.api.statuses == [304]
+
+
 async def test_an_etag_that_moves_while_the_bytes_stay_is_learned():
     """The body is known, the validator is new: it is saved, and the request after it is answered 304."""
     tag = {"etag": '"1"'}
@@ -186,14 +209,48 @@ async def test_what_a_304_says_anew_is_learned():
 
 
 async def test_pages_that_are_not_there_any_more_are_forgotten():
-    """A list that became shorter: what was remembered of its last pages goes with the end of a whole walk."""
-    total = {"n": 7}
-    reader = Reader(lambda query: pages(total["n"])(query), **PAGES)
-    await reader.read()
-    assert len(reader.validators) == 4
-    total["n"] = 3
-    await reader.read()
-    assert len(reader.validators) == 2
+    """A list that became shorter: what was remembered of its last pages goes with the end of a whole walk. The page
+    behind its new end is asked for once, whether it answers with nothing or with 404."""
+    for past in (([], {}), PermanentSourceError("no such page", source="api", code="http_404")):
+        total = {"n": 7}
+
+        def answer(query, total=total, past=past):
+            rows, headers = pages(total["n"])(query)
+            return (rows, headers) if rows else past
+
+        reader = Reader(answer, **PAGES)
+        await reader.read()
+        assert len(reader.validators) == 4
+        total["n"] = 3
+        asked = []
+        for _ in range(3):
+            await reader.read()
+            asked.append(len(reader.batches))
+        assert asked == [3, 2, 2]
+        assert len(reader.validators) == 2
+
+
+@pytest.mark.parametrize("paging", [{"type": "page"}, {"type": "offset", "param": "page"}])
+async def test_a_short_page_with_known_ones_behind_it_is_not_the_end(paging):
+    """An upstream leaves a row out after it has counted the page: the walk goes on to the page that had rows before, in
+    this walk and, with the short page known by then, in the next."""
+    hidden = set()
+
+    def answer(query):
+        at = int(query["page"])
+        start = (at - 1) * 2 if paging["type"] == "page" else at
+        return [{"id": n} for n in range(1, 8)[start : start + 2] if n not in hidden], {}
+
+    reader = Reader(answer, paginate={**paging, "size_param": "n", "size": 2})
+    assert await reader.read() == [1, 2, 3, 4, 5, 6, 7]
+    hidden.add(4)
+    assert await reader.read() == [3]
+    assert len(reader.batches) == 4
+    assert await reader.read() == []
+    assert len(reader.batches) == 4
+    hidden.clear()
+    assert await reader.read() == [3, 4]
+    assert len(reader.batches) == 4
 
 
 async def test_a_mark_that_moves_leaves_nothing_behind():

@@ -12,8 +12,10 @@ from kasparro_adapters.http.urls import (
     resolve,
     same_origin,
     scrubbed,
+    secrets_of,
     without_params,
 )
+from kasparro_core.ports import FetchRequest
 
 
 @pytest.mark.parametrize(
@@ -51,8 +53,36 @@ def test_harmless_names_are_shown(name):
 
 def test_an_echoed_secret_is_scrubbed():
     """A key that comes back inside a message is hidden, with and without its scheme."""
-    said = scrubbed("Bad key tok-123 (Bearer tok-123)", {"Authorization": "Bearer tok-123"})
+    request = FetchRequest("s", "https://a.example/", secret_headers={"Authorization": "Bearer tok-123"})
+    said = scrubbed("Bad key tok-123 (Bearer tok-123)", secrets_of(request))
     assert "tok-123" not in said
+
+
+def test_what_is_plain_but_named_like_a_secret_counts_as_one():
+    """In parameters, headers and the address; not a few signs, and not what the address has in its path."""
+    request = FetchRequest(
+        "s",
+        "https://a.example/published?sig=in-address&page=elsewhere",
+        params={"token": "in-params", "key": "short", "sort_key": "published", "q": "something"},
+        headers={"X-Auth": "in-headers", "Accept": "application/json"},
+    )
+    assert secrets_of(request) == {"in-address", "in-params", "in-headers"}
+
+
+@pytest.mark.parametrize(
+    ("url", "shown"),
+    [
+        ("https://a.example/u/s3cr+t/key%3D/feed?page=1", "https://a.example/u/***/feed?page=1"),
+        ("https://a.example/u/s3cr%2Bt%2Fkey%3D/feed", "https://a.example/u/***/feed"),
+        ("https://a.example/u/s3cr%252Bt%252Fkey%253D/feed", "https://a.example/u/***/feed"),
+        ("https://a.example/x?k=s3cr%2Bt/key%3D&page=1", "https://a.example/x?k=***&page=1"),
+        ("https://a.example/x?next=/x-s3cr+t/key%3D", "https://a.example/x?next=/x-***"),
+        ("https://a.example/x%2Fy?short=abc", "https://a.example/x%2Fy?short=abc"),
+    ],
+)
+def test_secrets_are_hidden_wherever_an_upstream_puts_them(url, shown):
+    """In path and query, plain and encoded, once and twice; what holds none stays as it is."""
+    assert redacted(URL(url), (), {"s3cr+t/key=", "abc"}) == shown
 
 
 @pytest.mark.parametrize(

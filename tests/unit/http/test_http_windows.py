@@ -158,6 +158,31 @@ def test_a_bound_that_cannot_be_told_is_refused(options: dict[str, Any]) -> None
         source.check_window(HOUR)
 
 
+@pytest.mark.parametrize("options", [{"param": "day"}, {"url": "https://api.example/{start}"}])
+def test_what_is_asked_for_by_its_start_is_no_longer_than_an_answer(options: dict[str, Any]) -> None:
+    """Of a week only the first day would be asked for: it is refused, with the setting that says how long an answer is;
+    where both bounds are sent, and where an answer holds a week, it is taken."""
+    week = Window(DAY.start, DAY.start + timedelta(days=7))
+    by_start = make_http_source("api", configured({**options, "send": "date"}), Api(), Still())
+    assert isinstance(by_start, WindowedHttpSource)
+    by_start.check_window(DAY)
+    with pytest.raises(ConfigurationError, match=r"source 'api' .* sends the start alone, and an answer holds '1d'"):
+        by_start.check_window(week)
+    for more in (BOTH, {**options, "chunk": "1w"}):
+        taking = make_http_source("api", configured({**more, "send": "date"}), Api(), Still())
+        assert isinstance(taking, WindowedHttpSource)
+        taking.check_window(week)
+
+
+def test_months_by_their_start_may_be_laid_from_a_last_day_on() -> None:
+    """From January the 31st on, February's window is a month although its own 29th of March comes before the 31st."""
+    source = make_http_source("api", configured({"param": "day", "send": "date", "chunk": "1mo"}), Api(), Still())
+    assert isinstance(source, WindowedHttpSource)
+    start = datetime(2024, 1, 31, tzinfo=UTC)
+    for window in cut(start, start + timedelta(days=400), Step.parse("1mo")):
+        source.check_window(window)
+
+
 @pytest.mark.parametrize(
     ("options", "said"),
     [

@@ -64,6 +64,24 @@ def test_a_given_up_probe_leaves_it_to_the_next_one():
     assert refusal(admitted(circuit), 140.0) == Refusal(3, 0.0)
 
 
+def test_those_under_way_together_count_as_one():
+    """Twenty requests that met the same moment are one failure; each that was sent after the first one counts."""
+    circuit = Circuit()
+    for moment in range(20):
+        circuit = after(circuit, RULES, SICK, 100.0 + moment, sent_at=99.0)
+    assert circuit.failures == 1
+    for _ in range(2):
+        circuit = after(circuit, RULES, SICK, 130.0, sent_at=125.0)
+    assert refusal(circuit, 130.0) == Refusal(3, 30.0)
+
+
+def test_who_has_no_circuit_does_not_close_that_of_others():
+    """A failure with `circuit_failures = 0` leaves an open circuit as it is; an answer closes it."""
+    none = circuit_rules(RetryRules(circuit_failures=0))
+    assert after(broken(), none, SICK, 110.0) == broken()
+    assert after(broken(), none, ALIVE, 110.0) == Circuit()
+
+
 def test_without_failures_it_never_opens():
     """`circuit_failures = 0` switches it off."""
     circuit, rules = Circuit(), circuit_rules(RetryRules(circuit_failures=0))

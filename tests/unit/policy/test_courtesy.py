@@ -62,12 +62,25 @@ def test_who_is_left_alone() -> None:
     assert hold_of(state(next_at=SATURDAY), "a", SATURDAY) is None
     assert hold_of(state(next_at=later), "b", SATURDAY) is None
     quiet = "hours=11 days=Sunday"
-    assert hold_of(state(quiet=quiet), "a", SATURDAY) is None
+    assert hold_of(state(quiet=quiet), "a", SATURDAY, SATURDAY) is None
     noon = SATURDAY.replace(hour=12, minute=0)
-    assert hold_of(state(quiet=quiet, next_at=later), "a", SATURDAY) == Hold(SkipReason.NOT_DUE, noon)
+    assert hold_of(state(quiet=quiet, next_at=later), "a", SATURDAY, SATURDAY) == Hold(SkipReason.NOT_DUE, noon)
     night = SATURDAY.replace(hour=23) + timedelta(hours=1)
     monday = datetime(2024, 6, 3, tzinfo=UTC)
-    assert hold_of(state(quiet=quiet, next_at=night), "a", SATURDAY) == Hold(SkipReason.NOT_DUE, monday)
+    assert hold_of(state(quiet=quiet, next_at=night), "a", SATURDAY, SATURDAY) == Hold(SkipReason.NOT_DUE, monday)
+
+
+def test_no_wish_holds_longer_than_a_week() -> None:
+    """Quiet hours give way a week after the last read, or where none is known; an instant further ahead was noted under
+    a clock that has been put back since, and so was a last read."""
+    quiet, week = state(quiet="hours=10"), timedelta(days=7)
+    eleven = SATURDAY.replace(hour=11, minute=0)
+    for age in (week - timedelta(seconds=1), timedelta(0), -timedelta(hours=1)):
+        assert hold_of(quiet, "a", SATURDAY, SATURDAY - age) == Hold(SkipReason.NOT_DUE, eleven)
+    for read_at in (None, SATURDAY - week, SATURDAY + timedelta(days=4000)):
+        assert hold_of(quiet, "a", SATURDAY, read_at) is None
+    assert hold_of(state(next_at=SATURDAY + week), "a", SATURDAY) == Hold(SkipReason.NOT_DUE, SATURDAY + week)
+    assert hold_of(state(next_at=SATURDAY + timedelta(days=4000)), "a", SATURDAY) is None
 
 
 def test_patience_is_a_part_of_the_interval() -> None:

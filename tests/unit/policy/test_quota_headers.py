@@ -56,6 +56,20 @@ def test_half_a_story_is_none(headers):
     assert quota_of(headers, NOW) is None
 
 
+def test_a_parameter_begins_where_its_letters_begin():
+    """The end of a long word is no parameter: a header of letters alone is gone through once, not once a letter."""
+    assert quota_of({"ratelimit": f"{'x' * 40}remaining=5, reset=2"}, NOW) is None
+    assert quota_of({"ratelimit": f"{'x' * 40}=1, remaining=5, reset=2"}, NOW) == Quota(5, 2)
+
+
+def test_a_header_beyond_a_kibibyte_is_not_looked_at():
+    """Nobody says a limit in 16,000 characters; what other headers say is heard all the same."""
+    long = "limit=9, remaining=1, reset=1" + " " * 16_000
+    said = {"x-ratelimit-remaining": "3", "x-ratelimit-reset": "4"}
+    assert quota_of({"ratelimit": long}, NOW) is None
+    assert quota_of({"ratelimit": long, **said}, NOW) == Quota(3, 4)
+
+
 @given(st.dictionaries(st.sampled_from(["ratelimit", "ratelimit-policy", "x-ratelimit-remaining", "x-ratelimit-reset",
                                         "ratelimit-remaining", "ratelimit-reset"]), st.text(max_size=60)))  # fmt: skip
 def test_no_header_breaks_it(headers):

@@ -8,7 +8,16 @@ from hypothesis import strategies as st
 
 from kasparro_core.model.budget import Budget, as_of, shifted
 from kasparro_core.policy import Pace, Quota, pace_of, rate_now, refused, reserve, told
-from kasparro_core.policy.rate_limit import FORGOTTEN, GRACE, HEADROOM, LONGEST, SECONDS, is_idle
+from kasparro_core.policy.rate_limit import (
+    FORGOTTEN,
+    GRACE,
+    HEADROOM,
+    LONGEST,
+    LOWEST_LEARNED,
+    SECONDS,
+    held_up,
+    is_idle,
+)
 from kasparro_core.ports.fetch import RateRules
 
 EVEN = Pace(rate=2.0)
@@ -155,6 +164,44 @@ def test_the_last_requests_before_a_reset_are_spread():
     assert told(Budget(), Quota(11, 20.0, 100), 10.0) == Budget()
     assert told(low, Quota(99, 60.0, 100), 31.0) == Budget()
     assert told(Budget(), Quota(0, 60.0, 0), 10.0) == Budget()
+
+
+@pytest.mark.parametrize(("pace", "after"), [(None, (86_500.0, 86_500.0)), (EVEN, (86_500.0, 86_500.5))])
+def test_what_is_left_says_nothing_about_later(pace, after):
+    """One request left for a day: one goes now, the next one at the reset, and those behind it as fast as ever."""
+    budget = told(Budget(), Quota(1, 1e9), 100.0)
+    budget, slots = reserve(budget, pace, 3, 100.0)
+    assert slots == pytest.approx((100.0, *after))
+    assert budget.next_at <= 86_501.0
+
+
+@pytest.mark.parametrize(("quota", "latest"), [(Quota(99, 60.0, 100), 110.5), (Quota(5, 30.0, 100), 140.0),
+                                               (Quota(0, 9.0), 110.5)])  # fmt: skip
+def test_slots_that_were_spread_come_forward_again(quota, latest):
+    """Where the next slot was a day ahead because little was left, and more is left after all (or the reset comes
+    sooner), it is no later than that allows."""
+    budget, _ = reserve(told(Budget(), Quota(1, 86_400.0), 100.0), EVEN, 1, 100.0)
+    assert budget.next_at == pytest.approx(86_500.0)
+    assert told(budget, quota, 110.0, pace=EVEN).next_at == pytest.approx(latest)
+
+
+def test_taken_slots_stay_where_nothing_was_spread():
+    """An answer that says that plenty is left moves no schedule that only the configured limit made."""
+    budget, _ = reserve(Budget(), EVEN, 50, 100.0)
+    assert told(budget, Quota(99, 60.0, 100), 100.0, pace=EVEN) == budget
+
+
+def test_what_the_lesson_costs_is_told_from_what_the_limit_costs():
+    """A wait by the configured rate alone is nobody's lesson; of one at half the rate, half is."""
+    assert held_up(Budget(), EVEN, 700.0, 100.0) == 0.0
+    assert held_up(Budget(paced_to=1.0, paced_until=900.0), EVEN, 700.0, 100.0) == 300.0
+    assert held_up(Budget(paced_to=1.0, paced_until=900.0), None, 700.0, 100.0) == 600.0
+    assert held_up(Budget(), None, 700.0, 100.0) == 0.0
+
+
+def test_what_429s_alone_have_taught_is_never_less_than_one_an_hour():
+    """A few requests in a very long time before a refusal are no reason to ask once in millions of years."""
+    assert refused(Budget(), None, 100.0, asked=1e15, ago=0.0, seen=4e-15).lowered_to == LOWEST_LEARNED
 
 
 def test_a_budget_moves_to_another_clock():

@@ -93,6 +93,24 @@ async def test_a_window_that_fails_leaves_the_others() -> None:
     assert len(await bench.records()) == 8
 
 
+async def test_a_complete_window_that_fails_when_it_is_read_again_is_not_complete() -> None:
+    """With `full` its first page fails: its position stays, and yet the next backfill asks for it, and for it alone."""
+    bench, source = Bench(), Days()
+    await bench.backfill(source, 3)
+    source.pages = lambda window: (
+        [PermanentSourceError("no such day", code="http_404")] if window == days(3)[1] else day_pages(window)
+    )
+    assert (await bench.backfill(source, 3, full=True)).left == 1
+    _, backfiller = bench.process()
+    states = await backfiller.states("scripted", source, days(3))
+    assert list(states.values()) == [WindowState.COMPLETE, WindowState.BEGUN, WindowState.COMPLETE]
+    source.pages = day_pages
+    source.asked.clear()
+    mended = await bench.backfill(source, 3)
+    assert {partition for partition, _ in source.asked} == {days(3)[1].partition}
+    assert (mended.before, mended.left, len(source.asked)) == (2, 0, 2)
+
+
 async def test_where_everything_fails_not_everything_is_asked_for() -> None:
     """After ten failures in a row the rest is given up: the backfill failed, and says how much it did not ask for."""
     bench, source = Bench(), Days(pages=failing(*range(100)))
@@ -106,7 +124,8 @@ async def test_where_everything_fails_not_everything_is_asked_for() -> None:
 
 async def test_what_is_given_up_stays_so() -> None:
     """Side by side, a window that comes through after the tenth failure in a row does not set the rest going again."""
-    bench, source = Bench(), Days(pages=failing(*range(10)))
+    gone = {window: [PermanentSourceError("no such day", code="http_404")] for window in days(10)}  # at once
+    bench, source = Bench(), Days(pages=lambda window: gone.get(window) or day_pages(window))
     done = await bench.backfill(source, 60, parallel=4)
     assert (done.stopped, done.status) == (True, "failed")
     assert len({partition for partition, _ in source.asked}) <= MOST_FAILURES + 3

@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
-from shelf import Bench
+from shelf import Bench, Unheard
+from yarl import URL
 
 from kasparro_adapters.memory import MemoryStore
 from kasparro_adapters.memory.ledger import MemoryRaw
 from kasparro_adapters.memory.records import MemoryRecords
 from kasparro_core.model import Checkpoint, Departed, EventType, RunStatus
+from kasparro_core.ports import FetchRequest, FetchResponse
 from kasparro_core.services.gone import Compared, judged
 from kasparro_core.services.outcome import Verdict
 
@@ -135,6 +138,79 @@ async def test_a_row_on_two_pages_shows_that_others_may_be_missed(bench: Bench) 
     assert await bench.keys(gone=True) == {"d", "g"}
 
 
+@pytest.mark.parametrize("paging", [{"type": "page", "size": 3}, {"type": "link_header"}])
+async def test_rows_that_move_are_noticed_whatever_leads_from_page_to_page(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, paging: dict[str, Any]
+) -> None:
+    """Two neighbours swap places between two pages: one comes twice, the other not at all, and it is not marked. A link
+    may be a page number, too."""
+    bench = Bench(MemoryStore(), paginate=paging)
+    bench.shelf.things = rows(*"abcdefgh")
+    plain = bench.shelf.fetch
+
+    async def linked(request: FetchRequest, /, *, sink: Any = None) -> FetchResponse:
+        page = int(URL(request.url).update_query(request.params).query.get("page", 1))
+        answer = await plain(replace(request, params={**request.params, "page": str(page)}), sink=sink)
+        link = {"link": f'</things?page={page + 1}>; rel="next"'} if page < 3 else {}
+        return replace(answer, headers={**answer.headers, **link})
+
+    monkeypatch.setattr(bench.shelf, "fetch", linked)
+    await bench.run()
+    moved = rows(*"abdcefgh")
+
+    async def moving(request: FetchRequest, /, *, sink: Any = None) -> FetchResponse:
+        answer = await linked(request, sink=sink)
+        bench.shelf.things = moved
+        return answer
+
+    monkeypatch.setattr(bench.shelf, "fetch", moving)
+    await bench.run()
+    assert await bench.keys(gone=False) == set("abcdefgh")
+
+
+@pytest.mark.parametrize("etags", [True, False])
+@pytest.mark.parametrize("unheard", [False, True])
+async def test_what_a_page_without_a_body_holds_is_there_again(*, etags: bool, unheard: bool) -> None:
+    """The list shrinks while a walk is carried on, and is then whole again: what is known of its last page still holds,
+    by 304 or by its bytes, and has what is marked. It is brought back and counted once, also where the answer to that
+    commit is lost, and the run after it has nothing to do."""
+    bench = Bench(MemoryStore(), etags=etags)
+    bench.shelf.things = whole = rows(*"abcdefghijkl")
+    await bench.run()
+    bench.shelf.things = rows(*"abcXe")
+    bench.shelf.fails_at = 2
+    await bench.run()
+    bench.shelf.fails_at = 0
+    await bench.run()
+    assert await bench.keys(gone=True) == set("dfghijkl")
+    bench.shelf.things = whole
+    bench.store = Unheard(bench.store, 7 if unheard else 0)  # the beginning, five pages, what is brought back
+    run = await bench.run()
+    assert run is not None
+    assert await bench.keys(gone=True) == {"X"}
+    assert (run.status, run.counters.updated, run.counters.add_up) == (RunStatus.SUCCEEDED, 8, True)
+    async with bench.store.begin(write=False) as work:
+        told = [event for event in await work.events.after(0, limit=1000) if event.run_id == run.run_id]
+    assert sum(event.data["updated"] for event in told if event.type is EventType.BATCH_COMMITTED) == 8
+    heard = [event[3].updated for event in bench.told.events if event[:2] == ("committed", run.run_id)]
+    assert sum(heard) == 8
+    again = await bench.run()
+    assert again is not None
+    assert again.status is RunStatus.UNCHANGED
+
+
+async def test_a_short_page_in_the_middle_does_not_end_the_listing(bench: Bench) -> None:
+    """A row that is hidden for a moment makes a page short: the pages behind it are read, and it alone is marked."""
+    bench.shelf.things = rows(*"abcdefghijkl")
+    await bench.run()
+    bench.shelf.hidden = {"e"}
+    await bench.run()
+    assert await bench.keys(gone=True) == {"e"}
+    bench.shelf.hidden = set()
+    await bench.run()
+    assert await bench.keys(gone=True) == set()
+
+
 async def test_a_refused_item_is_listed_and_brings_nothing_back(bench: Bench) -> None:
     """Refused with a key that is known: it does not go, and one that is gone stays so until it loads."""
     await bench.run()
@@ -201,6 +277,7 @@ async def test_the_same_payloads_under_another_mapping_are_another_listing(bench
     assert run is not None
     assert (run.status, run.error_code) == (RunStatus.DEGRADED, "too_many_gone")
     assert "7 of the 7 records" in (run.error or "")
+    assert "mark_gone = false" in (run.error or "")
     bench.most = 1.0
     await bench.run()
     assert await bench.keys(gone=True) == set("abcdefg")

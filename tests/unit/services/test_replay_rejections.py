@@ -189,6 +189,26 @@ async def test_dropping_by_id_and_by_filters() -> None:
         await select(bench.store, [99999])
 
 
+@pytest.mark.parametrize("how", ["before", "after"])
+async def test_a_drop_whose_answer_is_lost_says_what_it_did(how: str) -> None:
+    """A commit that fails, or whose answer is lost, is done again, and the number is that of what was dropped."""
+    bench = Mended()
+    await bench.load(WRONG, {"": [[row("a", 1, "x"), row("b", 2, "y")]]})
+    flaky = Flaky(bench.store, {1: how})
+    assert await drop(flaky, bench.clock, RejectionQuery()) == 2  # type: ignore[arg-type]
+    assert {each.state for each in await bench.rejections()} == {"dropped"}
+
+
+async def test_what_somebody_drops_meanwhile_is_not_resolved() -> None:
+    """Of two chosen rejections one is dropped before the retry runs: the retry resolves the other, and says so."""
+    bench = Mended()
+    await bench.load(WRONG, {"": [[row("a", 1, "x"), row("b", 2, "y")]]})
+    (selection,) = (await select(bench.store, RejectionQuery())).values()
+    assert await drop(bench.store, bench.clock, [min(selection.ids)]) == 1
+    done = await retry(bench.store, Replayer(*bench.parts()), bench.job(MENDED), selection)
+    assert (done.chosen, done.resolved, done.still_open) == (2, 1, 0)
+
+
 async def test_a_read_that_only_the_new_rules_refuse_is_found_by_the_next_replay_of_rejections() -> None:
     """The rules become stricter, a replay refuses what was loaded before; mended again, `--rejections` finds it."""
     bench = Mended()

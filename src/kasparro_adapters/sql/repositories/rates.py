@@ -15,6 +15,9 @@ from kasparro_core.model.budget import Budget, as_of
 
 _NOW = "now_is"
 
+_LAST = datetime(9999, 12, 31, tzinfo=UTC).timestamp()
+"""The latest instant that is kept: there are no later ones to be kept."""
+
 
 class SqlRates:
     """The RateStore of one transaction."""
@@ -77,4 +80,4 @@ def _seconds(instant: datetime | None) -> float:
 
 
 def _instant(seconds: float) -> datetime | None:
-    return datetime.fromtimestamp(seconds, UTC) if seconds else None
+    return datetime.fromtimestamp(min(seconds, _LAST), UTC) if seconds > 0 else None

@@ -51,9 +51,11 @@ class RecordQueries:
         """Matching records in ascending record_id, greater than `after`."""
         return await self.select(query, order=_BY_ID, after=None if after is None else Place(after), limit=limit)
 
-    async def present(self, source: str, before: datetime, /, *, after: int = 0, limit: int = 10_000) -> list[Present]:
-        """Records of a source that are not gone, in ascending record_id."""
-        query = RecordQuery(source=source, gone=False)
+    async def present(
+        self, source: str, before: datetime, /, *, after: int = 0, limit: int = 10_000, gone: bool = False
+    ) -> list[Present]:
+        """Records of a source that are not gone, or that are, in ascending record_id."""
+        query = RecordQuery(source=source, gone=gone)
         (conditions,) = self._ranges(query, _BY_ID, Place(after))
         columns = (records.c.record_id, records.c.key, records.c.first_seen_at < before)
         statement = select(*columns).where(*conditions).order_by(*self._columns(query, _BY_ID)).limit(limit)

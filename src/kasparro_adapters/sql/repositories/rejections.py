@@ -8,7 +8,7 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Executable, Row, bindparam, case, exists, null, select, update
+from sqlalchemy import ColumnElement, Executable, Row, bindparam, case, exists, func, null, select, update
 
 from kasparro_adapters.sql.database import Database, made_once
 from kasparro_adapters.sql.repositories.totals import SqlTotals
@@ -20,7 +20,13 @@ from kasparro_core.model.rejection import stored_key, stored_path
 from kasparro_core.model.totals import amounts_of_rejections
 from kasparro_core.normalize.canonical import canonical_json
 
-_COLUMNS = tuple(column for column in rejections.c if column.name != "payload_hash")
+_last_seen: ColumnElement[datetime] = func.coalesce(rejections.c.last_seen_at, rejections.c.first_seen_at)
+"""A process of the version before, still at work on the schema of this one, leaves `last_seen_at` empty."""
+
+_COLUMNS = (
+    *(column for column in rejections.c if column.name not in {"payload_hash", "last_seen_at"}),
+    _last_seen.label("last_seen_at"),
+)
 _IDENTITY = ("source", "partition", "stage", "code", "path", "payload_hash")
 _RESOLVED = str(RejectionState.RESOLVED)
 _TOLD_BY = (rejections.c.stage, rejections.c.code, rejections.c.path, rejections.c.payload_hash)
@@ -74,7 +80,7 @@ class SqlRejections:
         with_key = self._database.among(rejections.c.key, [storable(key) for key in keys])
         statement = update(rejections).where(open_here, with_key).values(state=_RESOLVED, closed_at=at)
         if not again:
-            statement = statement.where(rejections.c.last_seen_at <= at)
+            statement = statement.where(_last_seen <= at)
         return int((await self._session.run(statement)).rowcount)
 
     async def settle(self, raw_id: int, items: Collection[int], still: Sequence[Rejection], /) -> int:
@@ -89,7 +95,7 @@ class SqlRejections:
             return 0
         known = {tuple(_values(rejection)[column.name] for column in _TOLD_BY) for rejection in still}
         over = [row.rejection_id for row in rows if row.raw_index in items and tuple(row)[2:] not in known]
-        return await self._close(over, _RESOLVED, table.last_seen_at)
+        return await self._close(over, _RESOLVED, _last_seen)
 
     async def drop(self, ids: Sequence[int], at: datetime, /) -> int:
         """Close those that are open."""
@@ -139,7 +145,7 @@ def _replayed(database: Database) -> Executable:
     return insert.on_conflict_do_update(
         index_elements=_IDENTITY,
         set_=_moved(insert.excluded, reopened),
-        where=reopened | (rejections.c.last_seen_at < later),
+        where=reopened | (_last_seen < later),
     )
 
 
@@ -149,7 +155,7 @@ def _moved(new: Any, reopened: ColumnElement[bool]) -> dict[str, Any]:
     return {
         **{name: case((reopened, new[name]), else_=table[name]) for name in _REOPENED},
         "closed_at": case((reopened, null()), else_=table.closed_at),
-        "last_seen_at": case((table.last_seen_at < new.last_seen_at, new.last_seen_at), else_=table.last_seen_at),
+        "last_seen_at": case((_last_seen < new.last_seen_at, new.last_seen_at), else_=_last_seen),
     }
 
 
