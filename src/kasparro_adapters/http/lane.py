@@ -33,6 +33,8 @@ class Lane:
     budgets: Budgets
     schedule: int = 0
     _seen: Budget | None = None
+    _noted: int = 0
+    _at: float = 0.0
     _sent: deque[float] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
     _late: float = 0.0
     _waiting: Counter[Pace | None] = field(default_factory=Counter)
@@ -49,8 +51,9 @@ class Lane:
 
     async def look(self) -> Budget:
         """The state as it is now, for all processes."""
+        since = self._noted
         budget, at = await self.budgets.look(self.key)
-        self._note(budget, at)
+        self._note(budget, at, since)
         return self._seen or budget
 
     async def slot(self, pace: Pace | None) -> float:
@@ -88,8 +91,9 @@ class Lane:
         """Move the budget, where that changes anything."""
         known, now = await self.budget(), self.clock.monotonic()
         if step(known, now)[0] != known:
+            since = self._noted
             budget, at, _ = await self.budgets.change(self.key, step)
-            self._note(budget, at)
+            self._note(budget, at, since)
 
     async def _next(self, pace: Pace | None) -> float:
         """A slot that was reserved before for somebody who does not want it any more, else new ones: for all who wait
@@ -99,7 +103,9 @@ class Lane:
         while slots and slots[0] < max(now - (pace.grace if pace else 0.0), budget.closed_until):
             slots.popleft()
         if not slots:
-            slots.extend(await self._reserve(pace, min(self._waiting[pace], _most(pace))))
+            fresh = await self._reserve(pace, min(self._waiting[pace], _most(pace)))
+            slots = self._slots.setdefault(pace, deque())  # those of before may have been forgotten meanwhile
+            slots.extend(fresh)
         return slots.popleft()
 
     async def _reserve(self, pace: Pace | None, count: int) -> list[float]:
@@ -108,15 +114,20 @@ class Lane:
         def step(budget: Budget, now: float) -> tuple[Budget, tuple[float, ...]]:
             return reserve(budget, pace, count, now, late=late)
 
+        since = self._noted
         budget, at, slots = await self.budgets.change(self.key, step)
         self._late = 0.0
-        ahead = self._note(budget, at)
+        ahead = self._note(budget, at, since)
         return [slot + ahead for slot in slots]
 
-    def _note(self, budget: Budget, at: float) -> float:
+    def _note(self, budget: Budget, at: float, since: int) -> float:
         """Remember a state of the present instant, which is `at` by the clock of whoever keeps it; returns by how much
-        ours is ahead of that."""
+        ours is ahead of that. `since`: how many were noted when it was asked for. An answer that came late, behind that
+        to a later question, says nothing new."""
         ahead = self.clock.monotonic() - at
+        if self._noted != since and at < self._at:
+            return ahead
+        self._noted, self._at = self._noted + 1, at
         known, self._seen = self._seen, shifted(budget, ahead)
         if known is not None and self._seen.next_at < known.next_at - _APART:
             self.schedule += 1

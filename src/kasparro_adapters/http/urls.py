@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import re
 from collections.abc import Collection, Iterable
 from urllib.parse import quote, quote_plus
@@ -19,6 +20,7 @@ SCHEMES = frozenset({"http", "https"})
 _SENSITIVE = re.compile(
     r"key(?!word)|token|secret|passw|pwd|signature|credential|authorization|cookie|^(?:sig|(?:x-)?auth)$", re.IGNORECASE
 )
+_ESCAPE = re.compile("%[0-9A-F]{2}")
 _NOT_IN_HOSTS = re.compile(r"[\s\x00-\x20<>\"'`^{|}\\]")
 
 
@@ -82,21 +84,31 @@ def secrets_of(request: FetchRequest) -> frozenset[str]:
     url = URL(request.url)
     named = [*request.params.items(), *request.headers.items(), *url.query.items()]
     plain = {part for name, value in named if is_sensitive(name) for part in _parts(value) if len(part) >= TELLING}
-    declared = [*request.secret_headers.values(), *request.secret_params.values()]
+    declared = [*request.secret_headers.values(), *request.secret_params.values(), url.password or url.user or ""]
     return frozenset(
         {part for value in declared for part in _parts(value)} | {part for part in plain if part not in url.path}
     )
 
 
 def _parts(value: str) -> Iterable[str]:
-    """A secret, with and without its scheme ("Bearer ...")."""
-    return filter(None, (value, value.rpartition(" ")[2]))
+    """A secret, with and without its scheme ("Bearer ..."); of a login the password, or the user who needs none."""
+    return filter(None, (value, value.rpartition(" ")[2], _password(value)))
+
+
+def _password(value: str) -> str:
+    scheme, _, login = value.partition(" ")
+    try:
+        user, _, password = base64.b64decode(login if scheme.lower() == "basic" else "").decode().partition(":")
+    except ValueError:
+        return ""
+    return password or user
 
 
 def scrubbed(text: str, secrets: Iterable[str]) -> str:
     """The text without any of the secret values, plain or percent-encoded (an upstream may echo a key in its error
     message)."""
     shapes = {shape for value in secrets for shape in (value, quote(value, ""), quote(value), quote_plus(value))}
+    shapes |= {_ESCAPE.sub(lambda found: found[0].lower(), shape) for shape in shapes}
     for shape in sorted(shapes | {value.replace("+", " ") for value in shapes}, key=len, reverse=True):
         text = text.replace(shape, HIDDEN)
     return text

@@ -45,7 +45,7 @@ async def _held(settings: Settings, source: str) -> int:
     from kasparro_core.services.held import Held
 
     async with opened_store(settings) as store:
-        return len(await Held.load(store, source))
+        return (await Held.load(store, source)).count
 
 
 async def _replay(settings: Settings, source: str, *, refused: bool, dry_run: bool) -> Run:

@@ -53,15 +53,20 @@ def is_required(shape: Shape) -> bool:
 
 
 def is_sure(memory: Shape, change: Change) -> bool:
-    """Whether a single item can show a change: none of those before lacked the field, or had null there."""
-    if change.change not in {Alteration.REMOVED, Alteration.NULLABILITY}:
-        return True
+    """Whether a single item can show a change: none of those before had the shape that it leads to. One that was there
+    now and then is there in healthy items too, also when the change was taken back."""
     place: Shape | None = memory
-    for step in change.path:
+    for step in change.to or change.path:
         place = place and _inside(place, step)
-    if place is None:
-        return False
-    return is_required(place) if change.change is Alteration.REMOVED else place.null_share <= _NULL_LEVELS[1]
+    match change.change:
+        case Alteration.ADDED | Alteration.RENAMED:
+            return place is None
+        case Alteration.RETYPED:
+            return place is None or not change.kinds & place.kinds.keys()
+        case Alteration.REMOVED:
+            return place is not None and place.count == place.of
+        case Alteration.NULLABILITY:
+            return place is not None and not place.kinds.get(NULL)
 
 
 def has_news(memory: Shape, seen: Shape) -> bool:
@@ -89,6 +94,8 @@ def _learn(memory: Shape, seen: Shape, told: Collection[Path] | None, path: Path
     takes_all = told is None or memory.objects < LEARNED or is_open(memory, seen)
     kinds = {kind: n for kind, n in seen.kinds.items() if told is None or _may_be(memory, kind)}
     memory.add_kinds(kinds)
+    if memory.of:  # a value of a kind that is not taken is none that was missing
+        memory.of = max(memory.count, memory.of - seen.count + sum(kinds.values()))
     memory.traces.update(seen.traces)
     if OBJECT in kinds:
         if seen.rest is not None:
@@ -134,8 +141,9 @@ def _forget(memory: Shape, path: Path) -> None:
 
 def _fade(shape: Shape, part: float) -> None:
     """Fewer of everything, none of nothing: what was seen once is not forgotten."""
+    absent = max(0, shape.of - shape.count)
     shape.kinds = {kind: max(1, round(count * part)) for kind, count in shape.kinds.items() if count}
-    shape.of = max(shape.count, round(shape.of * part)) if shape.of else 0
+    shape.of = shape.count + (max(1, round(absent * part)) if absent else 0) if shape.of else 0
     for _, each in shape.members():
         _fade(each, part)
     if shape.elements is not None:

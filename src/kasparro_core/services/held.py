@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Container, Mapping
 from dataclasses import replace
 
+from kasparro_core.drift import memory_of
 from kasparro_core.model import Decoded, Rejection, RejectionQuery, RejectionState, Stage, StoredRejection
 from kasparro_core.normalize.canonical import canonical_json
 from kasparro_core.ports import Store
@@ -38,24 +39,32 @@ def is_of_shape(rejection: StoredRejection) -> bool:
     return rejection.stage == Stage.DRIFT or (rejection.stage == Stage.FIELD and rejection.code.startswith(_NOTES))
 
 
+async def _waiting(store: Store, source: str) -> set[tuple[str, str]]:
+    """Code and path of each change that waits to be accepted."""
+    async with store.begin(write=False) as work:
+        newest = await work.schemas.newest(source, limit=1)
+    waiting = [version for version in newest if version.accepted_at is None]
+    return {(_NOTES + each["change"], each["path"]) for version in waiting for each in memory_of(version).changes}
+
+
 class Held:
-    """Refused items by their content: wherever it is stored, the same item is refused for the same."""
+    """Refused items by their content: wherever it is stored, the same item is refused for the same. `count` of them
+    are open."""
 
-    def __init__(self, found: Mapping[bytes, Rejection]) -> None:
+    def __init__(self, found: Mapping[bytes, Rejection], count: int = 0) -> None:
         self._found = found
-
-    def __len__(self) -> int:
-        """How many different items they are."""
-        return len(self._found)
+        self.count = count
 
     @classmethod
     async def load(cls, store: Store, source: str) -> Held:
-        """Those of stage `drift` that are not resolved, while a shape of the source waits. Raises StorageError."""
-        found: dict[bytes, Rejection] = {}
-        if await waits(store, source):
+        """Those of stage `drift`, while a shape of the source waits; of those that are resolved, because their record
+        came in another shape, only what was refused for a change that waits. Raises StorageError."""
+        changes, found, count = await _waiting(store, source), dict[bytes, Rejection](), 0
+        if changes:
             async for page in matching(store, RejectionQuery(source=source, stage=Stage.DRIFT, limit=_PAGE)):
-                found |= {_digest(each.payload): _told(each) for each in page if each.state != RejectionState.RESOLVED}
-        return cls(found)
+                count += sum(each.state == RejectionState.OPEN for each in page)
+                found |= {_digest(each.payload): _told(each) for each in page if _counts(each, changes)}
+        return cls(found, count)
 
     def apart(self, decoded: Decoded) -> Decoded:
         """The payload with these items refused as they were."""
@@ -69,6 +78,10 @@ class Held:
             else:
                 refused.append(replace(known, payload=item.data, index=item.index))
         return Decoded(kept, refused)
+
+
+def _counts(stored: StoredRejection, changes: Container[tuple[str, str]]) -> bool:
+    return stored.state != RejectionState.RESOLVED or (stored.code, stored.path) in changes
 
 
 def _told(stored: StoredRejection) -> Rejection:

@@ -275,6 +275,26 @@ async def test_a_slot_that_is_not_used_is_taken_by_the_next(site, fetcher, ask, 
     assert sum(clock.waits) == pytest.approx(60 / 0.95, abs=0.1)
 
 
+async def test_a_slot_of_a_request_that_may_not_go_is_taken_by_the_next(site, fetcher, ask, clock):
+    """While it waits for its slot its host fails for others, and is left alone: who asks all the same takes it."""
+    site.on("/x", [ok, says(503)])
+    once = RetryRules(attempts=1, circuit_failures=1, circuit_pause=1_000)
+    rate = RateRules(1, "minute")
+    await fetcher.fetch(ask(f"{site.url}/x", rate=rate))
+    sleep = clock.sleep
+
+    async def meanwhile(seconds):
+        clock.sleep = sleep
+        await refused(fetcher, ask(f"{site.url}/x", retry=once, rate=RateRules(1_000, "second", key="another")))
+        await sleep(seconds)
+
+    clock.sleep = meanwhile
+    assert (await refused(fetcher, ask(f"{site.url}/x", retry=once, rate=rate))).code == "circuit_open"
+    site.on("/x", ok)
+    await fetcher.fetch(ask(f"{site.url}/x", retry=RetryRules(circuit_failures=0), rate=rate))
+    assert sum(clock.waits) == pytest.approx(60 / 0.95, abs=0.1)
+
+
 async def test_an_endless_wish_is_kept_for_a_day(site, ask, clock):
     """After `Retry-After: 999999999999999` the next runs are told `rate_closed`, and the database can keep what was
     learned."""

@@ -31,7 +31,7 @@ def test_a_folder_that_is_swapped_by_a_link_stays_readable(tmp_path: Path) -> No
     for link, target in (("..data", "..v1"), ("current", "..v1"), ("p.csv", "..data/p.csv")):
         (tmp_path / link).symlink_to(target)
     places = [tmp_path / "p.csv", tmp_path / "current" / "p.csv"]
-    roots = [folder_of(str(place), tmp_path) for place in places]
+    roots = [Path(with_own_root({"type": "csv", "path": str(place)}, tmp_path)["root"]) for place in places]
     pattern = folder_of(str(tmp_path / "current" / "*.csv"), tmp_path)
     for release in ("..v1", "..v2"):
         for link in ("..data", "current"):

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 from watched import DECODERS, Watched, json_payload
 
 from kasparro_adapters.memory import MemoryHandle, MemoryOwners
-from kasparro_core.model import RecordQuery, RejectionQuery
+from kasparro_core.model import RecordQuery, RejectionQuery, Stage
 from kasparro_core.model.drift import DriftRule
-from kasparro_core.services.rejections import Retried, retry, select
+from kasparro_core.services.held import Held
+from kasparro_core.services.rejections import Retried, drop, retry, select
 from kasparro_core.services.replay import Replayer
 from kasparro_core.services.replay_scope import EVERYTHING, REFUSED
 
@@ -65,6 +67,29 @@ async def test_a_replay_of_rejections_leaves_it_too(scope: Any, count: int) -> N
     await replayer(watched).replay(watched.job, scope=scope)
     assert await keys(watched) == count
     assert (await watched.rejections() == before) == (scope is REFUSED)
+
+
+async def test_what_was_refused_stays_out_of_the_versions_too() -> None:
+    """The upstream takes the change back and the same records load: a replay of rejections makes no version of the
+    items that were refused before."""
+    watched = await waiting()
+    watched.job = replace(watched.job, history=True)
+    await watched.run(json_payload([{**row, "price": 5} for row in rows(40, 100)]))
+    run = await replayer(watched).replay(watched.job, scope=REFUSED)
+    assert run.counters.updated == 0
+    async with watched.store.begin(write=False) as work:
+        records = await work.records.page(RecordQuery(), limit=1000)
+        assert [each for each in records if await work.records.versions(each.record_id)] == []
+
+
+async def test_what_was_dropped_is_not_told_as_open() -> None:
+    """Dropped, items of the unaccepted shape are left out as before, and none of them waits for anybody."""
+    watched = await waiting()
+    assert (await Held.load(watched.store, "watched")).count == 40
+    await drop(watched.store, watched.clock, RejectionQuery(source="watched", stage=Stage.DRIFT))
+    assert (await Held.load(watched.store, "watched")).count == 0
+    await replayer(watched).replay(watched.job, scope=REFUSED)
+    assert await keys(watched) == 40
 
 
 async def test_notes_about_a_shape_that_waits_are_not_tried_again() -> None:

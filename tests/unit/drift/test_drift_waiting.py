@@ -107,6 +107,30 @@ async def test_an_item_without_what_was_always_there_waits_too(gone: dict[str, A
     assert (await loose.run(json_payload([{"id": "x", **gone}]))).status is RunStatus.SUCCEEDED
 
 
+@pytest.mark.parametrize(
+    "odd",
+    [{"id": "x"}, {"id": "x", "price": None}, {"id": "x", "price": "1"}, {"id": "x", "price": 1, "colour": "red"}],
+    ids=["absent", "null", "text", "extra"],
+)
+async def test_what_now_and_then_was_so_stops_nobody_once_a_change_is_taken_back(odd: dict[str, Any]) -> None:
+    """One item of a hundred is odd, for one run all are, then one of a hundred again: a healthy source goes on."""
+
+    def some(odd_ones: int) -> Rows:
+        return rows(100 - odd_ones) + [{**odd, "id": f"odd{n}"} for n in range(odd_ones)]
+
+    watched = await after(DriftRule.FREEZE, *[some(1)] * 3)
+    assert (await watched.run(json_payload(some(100)))).error_code == "drift"
+    assert (await watched.run(json_payload(some(1)))).status is RunStatus.UNCHANGED
+
+
+async def test_a_value_of_another_kind_is_none_that_is_missing() -> None:
+    """Text in 4 % of the prices of many runs: the price was always there, and is missed in a run without most of it."""
+    text = rows(96) + [{**row, "price": "1"} for row in rows(4, 96)]
+    watched = await after(DriftRule.FREEZE, rows(100), *[text] * 6)
+    await watched.run(json_payload(rows(60) + [{"id": f"k{n}"} for n in range(60, 100)]))
+    assert await watched.changes() == [("removed", "price")]
+
+
 @pytest.mark.parametrize("rule", [DriftRule.EVOLVE, DriftRule.FREEZE])
 async def test_small_runs_tell_a_change_once(rule: DriftRule) -> None:
     """Ten items a run: what was held of the runs before the change does not undo what was told or accepted."""
@@ -165,6 +189,19 @@ async def test_a_column_for_each_day_is_no_change() -> None:
     assert await watched.changes() == []
     await watched.run(csv_payload([{"country": f"c{n}", "region": "x", **days} for n in range(30)]))
     assert await watched.changes() == [("added", "region")]
+
+
+async def test_a_map_stays_one_when_a_key_came_late() -> None:
+    """Addresses by platform, each in half of the items; one that comes in all of them is none that is always there."""
+
+    def run(*half: str, **always: str) -> Rows:
+        odd = [dict.fromkeys(half[n % 2 :: 2], "0xa") | always for n in range(60)]
+        return [{"id": f"k{n}", "platforms": each} for n, each in enumerate(odd)]
+
+    first = ("near", "solana", "tron", "stellar")
+    watched = await after(DriftRule.EVOLVE, *[run(*first)] * 3, run(*first, base="0xb"))
+    await watched.run(json_payload(run(*first, "osmosis", base="0xb")))
+    assert await watched.changes() == []
 
 
 class _Unheard:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import base64
+
 import pytest
 from yarl import URL
 
@@ -56,6 +58,25 @@ def test_an_echoed_secret_is_scrubbed():
     request = FetchRequest("s", "https://a.example/", secret_headers={"Authorization": "Bearer tok-123"})
     said = scrubbed("Bad key tok-123 (Bearer tok-123)", secrets_of(request))
     assert "tok-123" not in said
+
+
+@pytest.mark.parametrize("login", ["bob:hunter2", "hunter2:"])
+def test_the_password_of_a_login_is_scrubbed(login):
+    """It may come back in clear, whether it was given in the address or as a header; a key is the user of its login."""
+    header = {"Authorization": f"Basic {base64.b64encode(login.encode()).decode()}"}
+    for request in (
+        FetchRequest("s", f"https://{login}@a.example/"),
+        FetchRequest("s", "https://a.example/", secret_headers=header),
+    ):
+        assert scrubbed("bob is not hunter2", secrets_of(request)) == "bob is not ***"
+
+
+@pytest.mark.parametrize(
+    "echo", ["a/b=c+d e", "a%2Fb%3Dc%2Bd%20e", "a%2fb%3dc%2bd%20e", "a%2fb%3dc%2bd+e", "a/b%3dc%2bd%20e"]
+)
+def test_a_secret_is_scrubbed_however_it_is_encoded(echo):
+    """Some encode with small letters, some a space as a plus, some leave a slash."""
+    assert scrubbed(f"Bad key <{echo}>", ["a/b=c+d e"]) == "Bad key <***>"
 
 
 def test_what_is_plain_but_named_like_a_secret_counts_as_one():
