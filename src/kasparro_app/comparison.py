@@ -1,19 +1,23 @@
-"""Two runs of one source side by side."""
+"""Two runs of one source side by side: what is read of them. `comparison_view` shows it."""
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from decimal import Decimal, localcontext
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
-from kasparro_app.views import run_view
-from kasparro_core.model import Anomaly, Counters, DriftEvent, FindingQuery, Run
+from kasparro_core.model import Anomaly, AnomalyQuery, DriftEvent, FindingQuery, PastRun, Run
+from kasparro_core.model.run import OF_THE_PAST
+from kasparro_core.model.span import Fate, Keys, Span
+from kasparro_core.policy.baseline import Baseline, Figures
+from kasparro_core.policy.figures import figures_of
 from kasparro_core.ports import UnitOfWork
+from kasparro_core.services.watch import past_of
 
-_WORDS = ("trigger", "status", "error_code", "error", "resumes")
-_PLACES = Decimal("0.000001")
-_DIGITS = 60
-_MOST = 1000
+MOST_KEYS = 20
+"""So many keys are shown of the records that had one fate."""
+
+MOST_FINDINGS = 1000
+"""So many changes of shape and anomalies are looked through."""
 
 
 class UnknownRunError(Exception):
@@ -34,98 +38,88 @@ class DifferentSourcesError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Compared:
-    """Two runs and what was found between them and in them."""
+class Usual:
+    """What run b is compared with: its own figures, and what the runs before it let expect of them."""
 
-    a: Run
-    b: Run
-    drift: tuple[DriftEvent, ...]
-    anomalies: tuple[Anomaly, ...]
+    figures: Figures
+    baseline: Baseline
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Two runs and what was found between them and in them. `usual`: None where nothing is expected of run b.
+    `fates`: what became of the records from the earlier run to the later one; None where one is not over."""
+
+    a: PastRun
+    b: PastRun
+    drift: tuple[DriftEvent, ...] = ()
+    anomalies: tuple[Anomaly, ...] = ()
+    usual: Usual | None = None
+    fates: Mapping[Fate, Keys] | None = field(default_factory=dict)
+
+    @property
+    def in_order(self) -> tuple[PastRun, PastRun]:
+        """The earlier run and the later one."""
+        earlier, later = sorted((self.a, self.b), key=lambda each: each.run.run_id)
+        return earlier, later
 
 
 async def compare_runs(work: UnitOfWork, a_id: int, b_id: int) -> Compared:
-    """Read both runs and the findings. Raises UnknownRunError and DifferentSourcesError."""
+    """Read both runs and what is known between them. Raises UnknownRunError and DifferentSourcesError."""
     a, b = [await _run(work, run_id) for run_id in (a_id, b_id)]
-    if a.source != b.source:
-        raise DifferentSourcesError(a, b)
-    anomalies = [
-        each
-        for run_id in dict.fromkeys((a_id, b_id))
-        for each in await work.findings.anomalies(FindingQuery(run_id=run_id, limit=_MOST))
-    ]
-    low, high = sorted((a_id, b_id))
-    drift = await work.findings.drift(FindingQuery(source=a.source, limit=_MOST))
-    between = tuple(event for event in drift if low < event.run_id <= high)
-    return Compared(a, b, between, tuple(anomalies))
+    if a.run.source != b.run.source:
+        raise DifferentSourcesError(a.run, b.run)
+    compared = Compared(a, b)
+    return Compared(
+        a,
+        b,
+        drift=await _drift(work, compared),
+        anomalies=await _anomalies(work, compared),
+        usual=await _usual(work, b),
+        fates=await _fates(work, compared),
+    )
 
 
-async def _run(work: UnitOfWork, run_id: int) -> Run:
+async def _run(work: UnitOfWork, run_id: int) -> PastRun:
     run = await work.runs.get(run_id)
     if run is None:
         raise UnknownRunError(run_id)
-    return run
+    return PastRun(run, await work.runs.facts(run_id))
 
 
-def comparison_view(compared: Compared) -> dict[str, Any]:
-    """The comparison as it is shown."""
-    a, b = run_view(compared.a), run_view(compared.b)
-    return {
-        "source": compared.a.source,
-        "a": a,
-        "b": b,
-        "metrics": metric_views(compared.a, compared.b),
-        "changed": [word for word in _WORDS if a[word] != b[word]],
-        "changed_fields": [_drift_view(event) for event in compared.drift],
-        "anomalies": [_anomaly_view(anomaly) for anomaly in compared.anomalies],
-    }
+async def _drift(work: UnitOfWork, compared: Compared) -> tuple[DriftEvent, ...]:
+    earlier, later = compared.in_order
+    found = await work.findings.drift(FindingQuery(source=earlier.run.source, limit=MOST_FINDINGS))
+    return tuple(event for event in found if earlier.run.run_id < event.run_id <= later.run.run_id)
 
 
-def metric_views(a: Run, b: Run) -> list[dict[str, Any]]:
-    """Every figure of two runs: both values, their difference (b - a) and their ratio (b / a)."""
-    left, right = figures_of(a), figures_of(b)
-    return [_metric_view(name, left[name], right[name]) for name in left]
+async def _anomalies(work: UnitOfWork, compared: Compared) -> tuple[Anomaly, ...]:
+    ids = dict.fromkeys((compared.a.run.run_id, compared.b.run.run_id))
+    queries = (AnomalyQuery(run_id=run_id, limit=MOST_FINDINGS) for run_id in ids)
+    return tuple([each for query in queries for each in await work.findings.anomalies(query)])
 
 
-def figures_of(run: Run) -> dict[str, Decimal | None]:
-    """The counters of a run, and what follows from them. None where nothing follows (a run that is not over)."""
-    counters = run.counters
-    took = run.finished_at - run.started_at if run.finished_at else None
-    seconds = None if took is None else Decimal(str(took.total_seconds()))
-    return {
-        **{name: Decimal(count) for name, count in zip(Counters._fields, counters, strict=True)},
-        "seconds": seconds,
-        "rejected_share": _ratio(Decimal(counters.fetched), Decimal(counters.rejected)),
-        "records_per_second": _ratio(seconds, Decimal(counters.fetched)),
-    }
-
-
-def _metric_view(name: str, a: Decimal | None, b: Decimal | None) -> dict[str, Any]:
-    delta = None if a is None or b is None else b - a
-    return {"metric": name, "a": a, "b": b, "delta": delta, "ratio": _ratio(a, b)}
-
-
-def _ratio(base: Decimal | None, value: Decimal | None) -> Decimal | None:
-    if not base or value is None:
+async def _usual(work: UnitOfWork, ended: PastRun) -> Usual | None:
+    run = ended.run
+    if run.finished_at is None or run.trigger in OF_THE_PAST:
         return None
-    with localcontext(prec=_DIGITS):
-        return (value / base).quantize(_PLACES).normalize()
+    past = await past_of(work, run)
+    return Usual(past.timeline(figures_of(ended))[-1], Baseline(past.figures(), run.started_at))
 
 
-def _drift_view(event: DriftEvent) -> dict[str, Any]:
-    return {
-        "path": event.path,
-        "change": event.change,
-        "before": event.before,
-        "after": event.after,
-        "run_id": event.run_id,
-    }
-
-
-def _anomaly_view(anomaly: Anomaly) -> dict[str, Any]:
-    return {
-        "run_id": anomaly.run_id,
-        "metric": anomaly.metric,
-        "found": anomaly.found,
-        "expected_low": anomaly.expected_low,
-        "expected_high": anomaly.expected_high,
-    }
+async def _fates(work: UnitOfWork, compared: Compared) -> Mapping[Fate, Keys] | None:
+    (low, was), (high, now) = compared.in_order
+    if low.finished_at is None or high.finished_at is None:
+        return None
+    if low.run_id == high.run_id:
+        return {}
+    span = Span(
+        source=low.source,
+        low=low.run_id,
+        high=high.run_id,
+        since=low.finished_at,
+        until=max(low.finished_at, high.finished_at),
+        after_seq=was.change_seq if was is not None else None,
+        through_seq=now.change_seq if now is not None else None,
+    )
+    return await work.records.fates(span, keys=MOST_KEYS)

@@ -20,6 +20,7 @@ from kasparro_adapters.sql import SqlStore, process_handle
 from kasparro_adapters.sql.schema import HEAD
 from kasparro_app.config.tables import ChaosTable
 from kasparro_app.observers import SilentObserver
+from kasparro_app.version import program_version
 from kasparro_core.ports import Budgets, Clock, Decoder, Observer, ProcessHandle, Source, Store
 from kasparro_core.services.backfill import Backfiller
 from kasparro_core.services.budgets import StoredBudgets
@@ -79,6 +80,7 @@ class Container(containers.DeclarativeContainer):
     budgets: providers.Provider[Budgets] = providers.Singleton(StoredBudgets, store, clock)
     fetcher: providers.Provider[AiohttpFetcher] = providers.Singleton(AiohttpFetcher, clock, budgets=budgets)
 
+    code_version: providers.Provider[str] = providers.Callable(program_version)
     schema_head: providers.Provider[str] = providers.Object(HEAD)
 
     json_decoder: providers.Provider[Decoder] = providers.Singleton(JsonDecoder)
@@ -95,12 +97,25 @@ class Container(containers.DeclarativeContainer):
     source: providers.Provider[Source] = providers.Callable(_source, sound_source.provider, faults, decoders)
 
     runner: providers.Provider[Runner] = providers.Singleton(
-        Runner, store=store, handle=handle, clock=clock, decoders=decoders, observer=observer, at_once=AT_ONCE
+        Runner,
+        store=store,
+        handle=handle,
+        clock=clock,
+        decoders=decoders,
+        observer=observer,
+        at_once=AT_ONCE,
+        code_version=code_version,
     )
     desk: providers.Provider[Desk] = providers.Singleton(Desk, store=store, clock=clock, runner=runner)
     backfiller: providers.Provider[Backfiller] = providers.Singleton(
         Backfiller, store=store, clock=clock, runner=runner
     )
     replayer: providers.Provider[Replayer] = providers.Singleton(
-        Replayer, store=store, handle=handle, clock=clock, decoders=decoders, observer=observer
+        Replayer,
+        store=store,
+        handle=handle,
+        clock=clock,
+        decoders=decoders,
+        observer=observer,
+        code_version=code_version,
     )

@@ -19,11 +19,12 @@ _log = logging.getLogger("kasparro")
 @dataclass(frozen=True)
 class Outcome:
     """How one source of a cycle ended: its run; neither run nor error: it runs elsewhere and was skipped; `error`:
-    the database failed, or a bug."""
+    the database failed, or a bug. `alarms`: what stood out, in a sentence each."""
 
     source: str
     run: Run | None = None
     error: KasparroError | None = None
+    alarms: tuple[str, ...] = ()
 
     @property
     def status(self) -> str:

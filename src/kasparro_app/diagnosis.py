@@ -95,6 +95,7 @@ async def _database(settings: Settings) -> AsyncIterator[Finding]:
             yield _revision(revision, container.schema_head())
             if revision == container.schema_head():
                 yield await _dead_runs(store, container)
+                yield await _alarms(store)
     except KasparroError as error:
         yield Finding("database", ok=False, found=str(error))
 
@@ -125,3 +126,13 @@ async def _dead_runs(store: Store, container: Container) -> Finding:
         return Finding("runs", ok=True, found=f"{len(running)} running, none of them dead")
     names = ", ".join(f"{run.run_id} ({run.source})" for run in dead)
     return Finding("runs", ok=True, found=f"dead: {names}; the next run of the source takes over")
+
+
+async def _alarms(store: Store) -> Finding:
+    """What stands out is for a person, and no fault of the installation."""
+    async with store.begin(write=False) as work:
+        counts = await work.findings.open_anomalies()
+    if not counts:
+        return Finding("anomalies", ok=True, found="none is open")
+    names = ", ".join(f"{count:,} of {source}" for source, count in sorted(counts.items()))
+    return Finding("anomalies", ok=True, found=f"open: {names}; `kasparro anomalies list` shows them")

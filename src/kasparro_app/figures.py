@@ -34,6 +34,8 @@ class Ledger:
     latest: Mapping[str, LatestRuns]
     running: Mapping[str, int]
     """How many runs are under way."""
+    alarms: Mapping[str, int]
+    """How many findings are open."""
 
     def whole(self) -> Sums:
         """The sums of all sources together."""
@@ -44,7 +46,7 @@ class Ledger:
 
 
 async def read_ledger(work: UnitOfWork) -> Ledger:
-    """Totals, newest runs and runs under way, of one transaction."""
+    """Totals, newest runs, runs under way and open findings, of one transaction."""
     under_way = await _running(work)
     sums: dict[str, Sums] = {}
     for total in await work.totals.list():
@@ -52,7 +54,8 @@ async def read_ledger(work: UnitOfWork) -> Ledger:
     for run in under_way:
         sums.setdefault(run.source, Counter()).update(_so_far(run))
     latest = {each.source: each for each in await work.runs.latest()}
-    return Ledger(sums, latest, Counter(run.source for run in under_way))
+    alarms = await work.findings.open_anomalies()
+    return Ledger(sums, latest, Counter(run.source for run in under_way), alarms)
 
 
 async def _running(work: UnitOfWork) -> Sequence[Run]:

@@ -16,7 +16,7 @@ _SIDE_BY_SIDE = {"feed": 8}
 _STYLES = {"csv": ItemStyle.CELLS, "feed": ItemStyle.SPARSE}
 
 
-def job_of(config: SourceConfig, source: Source) -> SourceJob:
+def job_of(config: SourceConfig, source: Source, *, identity: bool = True) -> SourceJob:
     """The job of a configured source. Raises ConfigurationError for a mapping that makes no sense."""
     mapping = config.record_mapping(source.name)
     return SourceJob(
@@ -34,6 +34,8 @@ def job_of(config: SourceConfig, source: Source) -> SourceJob:
         patience=patience(interval_seconds(config.schedule)),
         mark_gone=config.marks_gone(mapping.kind),
         mark_gone_max=config.mark_gone_max,
+        anomalies=config.anomalies,
+        identity=identity,
     )
 
 

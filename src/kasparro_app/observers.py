@@ -76,9 +76,11 @@ class LoggingObserver:
         _log.info(event, extra={**_of(run), "partition": partition, **facts})
 
     def noted(self, run: Run, event: Event, /) -> None:
-        """warning, with what the event holds; of records that are gone at the source: info."""
+        """warning, with what the event holds; of records that are gone at the source: info. Of a finding the sentence
+        and its range: `evidence` is long."""
         level = logging.INFO if event.type is EventType.RECORDS_GONE else logging.WARNING
-        _log.log(level, str(event.type), extra={**_of(run), **event.data})
+        facts = {name: value for name, value in event.data.items() if name != "evidence"}
+        _log.log(level, str(event.type), extra={**_of(run), **facts})
 
     def partition_failed(self, run: Run, partition: str, error: KasparroError, /) -> None:
         """warning."""

@@ -21,6 +21,7 @@ _COUNTERS = (
     ("etl_rejections", Metric.REJECTIONS, "code", "Refused items and noted values, each time they were seen."),
     ("etl_retries", Metric.RETRIES, "reason", "HTTP requests that were made again, by reason."),
     ("etl_drift_events", Metric.DRIFT, "change", "Changes of a source's shape."),
+    ("etl_anomalies", Metric.ANOMALIES, "metric", "Findings that were told, by the figure that stood out."),
 )
 
 
@@ -44,6 +45,7 @@ class _OfLedger(Collector):
         yield self._durations()
         yield self._last_success()
         yield self._lag()
+        yield self._alarms()
 
     def _counter(self, name: str, metric: Metric, label: str, help_text: str) -> Family:
         family = CounterMetricFamily(name, help_text, labels=("source", label))
@@ -82,6 +84,13 @@ class _OfLedger(Collector):
             lag = lag_seconds(latest, self._now)
             if lag is not None:
                 family.add_metric((source,), lag)
+        return family
+
+    def _alarms(self) -> Family:
+        help_text = "Findings that nobody has acknowledged."
+        family = GaugeMetricFamily("etl_anomalies_open", help_text, labels=("source",))
+        for source in sorted({*self._ledger.latest, *self._ledger.alarms}):
+            family.add_metric((source,), self._ledger.alarms.get(source, 0))
         return family
 
     def _sums(self) -> Iterable[tuple[str, Sums]]:

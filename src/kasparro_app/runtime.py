@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import AsyncIterator, Iterable, Mapping
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
@@ -17,8 +18,11 @@ from kasparro_core.ports import Clock, Observer, ProcessHandle, Source, Store
 from kasparro_core.services.backfill import Backfiller
 from kasparro_core.services.budgets import LocalBudgets
 from kasparro_core.services.jobs import SourceJob
+from kasparro_core.services.namings import settle_namings
 from kasparro_core.services.replay import Replayer
 from kasparro_core.services.run import Runner
+
+_log = logging.getLogger("kasparro.identity")
 
 WALK_TTL = 3600.0
 """Seconds after which a paged walk that broke off is begun anew, for sources without an interval."""
@@ -63,6 +67,7 @@ async def open_runtime(
     chosen = container or container_of(settings, observer)
     async with open_sources(settings, chosen, names) as sources, open_store(chosen) as store:
         await store.migrate()
+        await say_names(settings, store, chosen.clock())
         yield Runtime(
             settings=settings,
             store=store,
@@ -70,8 +75,19 @@ async def open_runtime(
             runner=chosen.runner(),
             replayer=chosen.replayer(),
             backfiller=chosen.backfiller(),
-            jobs={name: job_of(settings.sources[name], source) for name, source in sources.items()},
+            jobs={
+                name: job_of(settings.sources[name], source, identity=settings.tables.identity.enabled)
+                for name, source in sources.items()
+            },
         )
+
+
+async def say_names(settings: Settings, store: Store, clock: Clock) -> None:
+    """Bring what the mapping file says into the database, if anything was asked of it. Raises StorageError."""
+    if settings.namings is not None and settings.tables.identity.enabled:
+        changed = await settle_namings(store, clock, settings.namings)
+        if changed:
+            _log.info("the mapping file says something new of %d assets: they are decided anew", changed)
 
 
 @asynccontextmanager

@@ -18,6 +18,7 @@ from kasparro_app.config.assemble import assemble_sources, assemble_tables, spre
 from kasparro_app.config.database_url import anchored_url
 from kasparro_app.config.draft import Draft, Models
 from kasparro_app.config.earlier import apply_earlier_names
+from kasparro_app.config.entity_map import read_namings
 from kasparro_app.config.folders import give_own_roots
 from kasparro_app.config.origin import Origin
 from kasparro_app.config.overrides import apply_overrides, apply_secret_files
@@ -27,11 +28,13 @@ from kasparro_app.config.tables import Tables
 from kasparro_app.config.toml_lines import key_lines
 from kasparro_core.config import SourceConfig
 from kasparro_core.errors import ConfigurationError
+from kasparro_core.model.entity import Naming
 
 DEFAULT_FILE = Path("kasparro.toml")
 MODELS: Models = {"csv": CsvSourceConfig, "feed": FeedSourceConfig, "http": HttpSourceConfig}
 _AT = re.compile(r"\(at line (\d+), column \d+\)")
 _URL: KeyPath = ("database", "url")
+_MAPPING: KeyPath = ("identity", "mapping")
 _IN_FILES: Mapping[str, KeyPath] = {"DATABASE_URL": _URL, "API_KEY": ("api", "admin_key")}
 
 
@@ -39,7 +42,8 @@ _IN_FILES: Mapping[str, KeyPath] = {"DATABASE_URL": _URL, "API_KEY": ("api", "ad
 class Settings:
     """Validated settings. `file` is None without a configuration file; `root` is what relative paths start from.
 
-    `database_url` is absolute (it may hold a password: never show it); `notices` are sentences for the user.
+    `database_url` is absolute (it may hold a password: never show it); `notices` are sentences for the user; `namings`
+    is what the mapping file of `[identity]` says, None where nobody was asked: neither that file nor this one is there.
     """
 
     file: Path | None
@@ -47,6 +51,7 @@ class Settings:
     tables: Tables
     sources: Mapping[str, SourceConfig]
     notices: tuple[str, ...] = ()
+    namings: tuple[Naming, ...] | None = None
 
     @property
     def database_url(self) -> str:
@@ -101,11 +106,13 @@ def settings_of(
     give_own_roots(draft)
     tables = assemble_tables(draft)
     sources = assemble_sources(draft)
+    namings: tuple[Naming, ...] | None = None
     if tables is not None:
         tables = _with_absolute_database(draft, tables)
+        namings = _namings(draft, tables, file)
     if tables is None or draft.faults.sentences:
         raise _refused(origin.name, draft.faults.sentences)
-    return Settings(file, root, tables, sources, tuple(draft.notices))
+    return Settings(file, root, tables, sources, tuple(draft.notices), namings)
 
 
 def hand_down(variable: str, value: str) -> None:
@@ -127,6 +134,17 @@ def _with_absolute_database(draft: Draft, tables: Tables) -> Tables:
     url = tables.database.url.get_secret_value()
     root = draft.cwd if _URL in draft.origin.variables else draft.root
     return Tables.model_validate({**dict(tables), "database": {"url": anchored_url(url, root)}})
+
+
+def _namings(draft: Draft, tables: Tables, file: Path | None) -> tuple[Naming, ...] | None:
+    """What the mapping file says; its faults are the configuration's. A configuration file without one says nothing."""
+    if tables.identity.mapping is None:
+        return None if file is None else ()
+    root = draft.cwd if _MAPPING in draft.origin.variables else draft.root
+    namings, faults = read_namings(root / tables.identity.mapping, draft.source_names())
+    for fault in faults:
+        draft.faults.note(fault)
+    return tuple(namings)
 
 
 def _refused(name: str, faults: tuple[str, ...]) -> ConfigurationError:

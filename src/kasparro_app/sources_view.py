@@ -18,33 +18,39 @@ SLOTS = 20
 
 
 async def source_views(work: UnitOfWork, sources: Mapping[str, SourceConfig], now: datetime) -> list[dict[str, Any]]:
-    """All configured sources, by name. Two statements, however many there are."""
+    """All configured sources, by name. Three statements, however many there are."""
     latest = {each.source: each for each in await work.runs.latest()}
     schedules = {state.source: state for state in await work.schedules.list()}
-    return [source_view(name, sources[name], latest.get(name), schedules.get(name), now) for name in sorted(sources)]
+    alarms = await work.findings.open_anomalies()
+    return [
+        source_view(name, sources[name], latest.get(name), schedules.get(name), alarms.get(name, 0), now)
+        for name in sorted(sources)
+    ]
 
 
 async def whole_source_view(work: UnitOfWork, name: str, config: SourceConfig, now: datetime) -> dict[str, Any]:
     """One source with its partitions and newest slots."""
     latest = next(iter(await work.runs.latest(name)), None)
     state = await work.schedules.get(name)
+    alarms = await work.findings.open_anomalies()
     return {
-        **source_view(name, config, latest, state, now),
+        **source_view(name, config, latest, state, alarms.get(name, 0), now),
         **await _partitions(work, name),
         "slots": [slot_view(slot) for slot in await work.schedules.slots(name, limit=SLOTS)],
     }
 
 
 def source_view(
-    name: str, config: SourceConfig, latest: LatestRuns | None, state: ScheduleState | None, now: datetime
+    name: str, config: SourceConfig, latest: LatestRuns | None, state: ScheduleState | None, alarms: int, now: datetime
 ) -> dict[str, Any]:
-    """A source: configuration, schedule, freshness, newest run."""
+    """A source: configuration, schedule, freshness, newest run, and how many `alarms` about it are open."""
     return {
         "source": name,
         "configuration": public_config(name, config),
         "schedule": schedule_view(state) if state else None,
         "freshness": freshness_view(latest, now),
         "last_run": run_view(latest.last) if latest else None,
+        "open_anomalies": alarms,
     }
 
 

@@ -8,7 +8,7 @@ from functools import lru_cache
 from typing import Any
 
 from kasparro_core.model import Checkpoint, Record, RecordVersion, Run, StoredRecord, StoredRejection
-from kasparro_core.model.finding import Entity, EntityLink
+from kasparro_core.model.entity import Entity, EntityLink
 from kasparro_core.normalize.canonical import canonical_json
 
 View = Mapping[str, Any]
@@ -65,7 +65,13 @@ def version_view(version: RecordVersion) -> dict[str, Any]:
 
 def entity_view(entity: Entity) -> dict[str, Any]:
     """A canonical thing."""
-    return asdict(entity)
+    return {
+        "entity_id": entity.entity_id,
+        "kind": entity.kind,
+        "symbol": entity.symbol,
+        "name": entity.name,
+        "merged_into": entity.merged_into,
+    }
 
 
 def entity_link_view(link: EntityLink) -> dict[str, Any]:
@@ -73,8 +79,10 @@ def entity_link_view(link: EntityLink) -> dict[str, Any]:
     return {
         "source": link.source,
         "external_id": link.external_id,
-        "method": link.method,
+        "method": str(link.method),
         "confidence": link.confidence,
+        "evidence": dict(link.evidence),
+        "decided_at": link.decided_at,
     }
 
 

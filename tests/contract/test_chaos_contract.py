@@ -16,6 +16,7 @@ from scripted import SteppingClock
 from kasparro_adapters.chaos import ChaosSource, ChaosStore, Faults
 from kasparro_adapters.files import CsvDecoder, CsvSource, CsvSourceConfig
 from kasparro_adapters.memory import MemoryStore
+from kasparro_core.model.finding import DriftEvent
 from kasparro_core.ports import Source, Store
 from kasparro_core.testing import (
     AnswerContract,
@@ -23,6 +24,7 @@ from kasparro_core.testing import (
     EntityContract,
     EventContract,
     FindingContract,
+    IdentityContract,
     KeyContract,
     LeaseContract,
     PartitionContract,
@@ -41,7 +43,7 @@ from kasparro_core.testing import (
     UnitOfWorkContract,
     ValidatorContract,
 )
-from kasparro_core.testing.entities import Found, Keep
+from kasparro_core.testing.findings import Keep
 from kasparro_core.testing.sources import Decoders, Expected, MakeSource
 
 ROWS = [{"a": str(number), "b": f"x{number}\ny"} for number in range(10)]
@@ -80,13 +82,13 @@ class _OnEach:
 
 
 class _WithRows:
-    """Rows of tables that nothing of this version writes."""
+    """Rows with ids of their own."""
 
     @pytest.fixture
     def keep(self, inner: Store, store: Store) -> Keep:
         """Commits rows as they are, under the wrapper."""
 
-        async def keep(rows: Sequence[Found]) -> None:
+        async def keep(rows: Sequence[DriftEvent]) -> None:
             await keep_rows(inner, rows)
 
         return keep
@@ -148,12 +150,16 @@ class TestAnswers(AnswerContract):
     """AnswerStore."""
 
 
-class TestRecordQueries(_WithRows, RecordQueryContract):
+class TestRecordQueries(RecordQueryContract):
     """RecordRepository, as it is read."""
 
 
-class TestEntities(_WithRows, EntityContract):
+class TestEntities(EntityContract):
     """EntityStore."""
+
+
+class TestIdentity(IdentityContract):
+    """IdentityStore."""
 
 
 class TestFindings(_WithRows, FindingContract):

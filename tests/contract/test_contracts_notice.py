@@ -11,15 +11,19 @@ import pytest
 from lists import ListDecoder, ListSource
 
 from kasparro_adapters.memory import MemoryStore
-from kasparro_core.model import Decoded, Extent, RawPayload, UpsertOutcome
+from kasparro_core.model import AnomalyState, Decoded, Extent, RawPayload, UpsertOutcome
+from kasparro_core.model.span import Fate
 from kasparro_core.testing import (
+    AnomalyContract,
     AnswerContract,
     CheckpointContract,
     DecoderContract,
     EventContract,
+    FatesContract,
     GoneContract,
     KeyContract,
     LeaseContract,
+    MuteContract,
     RecordRepositoryContract,
     RejectionContract,
     RunLogContract,
@@ -28,6 +32,7 @@ from kasparro_core.testing import (
     TotalsContract,
     UnitOfWorkContract,
 )
+from kasparro_core.testing.build import later
 
 PAGES = {"": [[{"n": 1}, "refused"], [{"n": 2}], [{"n": 3}]]}
 EXPECTED = {"": [{"n": 1}, {"n": 2}, {"n": 3}]}
@@ -222,7 +227,64 @@ def _leaves_the_unchanged_gone(work):
     work.records = Altered(work.records, upsert=upsert)
 
 
+def _tells_what_it_knows(work):
+    async def add_anomalies(found):
+        await work.findings._inner.add_anomalies(found)
+        return found
+
+    work.findings = Altered(work.findings, add_anomalies=add_anomalies)
+
+
+def _resolves_what_was_acknowledged(work):
+    async def add_anomalies(found):
+        for each in await work.findings.standing("s"):
+            if each.state is AnomalyState.ACKNOWLEDGED:
+                await work.findings.close([each.anomaly_id], AnomalyState.RESOLVED, each.closed_at)
+        return await work.findings._inner.add_anomalies(found)
+
+    work.findings = Altered(work.findings, add_anomalies=add_anomalies)
+
+
+def _drops_what_is_muted(work):
+    async def add_anomalies(found):
+        mutes = await work.findings.mutes()
+        kept = [each for each in found if not any(mute.covers(each, each.detected_at) for mute in mutes)]
+        return await work.findings._inner.add_anomalies(kept)
+
+    work.findings = Altered(work.findings, add_anomalies=add_anomalies)
+
+
+def _guesses_what_is_not_kept(work):
+    async def fates(span, *, keys=20):
+        found = dict(await work.records._inner.fates(span, keys=keys))
+        if (unknown := found.pop(Fate.UNKNOWN, None)) is not None:
+            found[Fate.CHANGED] = unknown
+        return found
+
+    work.records = Altered(work.records, fates=fates)
+
+
+def _begins_at_the_beginning(work):
+    async def fates(span, *, keys=20):
+        return await work.records._inner.fates(replace(span, since=later(-1), low=0), keys=keys)
+
+    work.records = Altered(work.records, fates=fates)
+
+
+def _remembers_the_run_itself(work):
+    async def history(source, *, before, limit=200):
+        return await work.runs._inner.history(source, before=before + 1, limit=limit)
+
+    work.runs = Altered(work.runs, history=history)
+
+
 BROKEN = [
+    (_guesses_what_is_not_kept, FatesContract.test_what_is_not_kept_is_not_guessed),
+    (_begins_at_the_beginning, FatesContract.test_tells_what_was_added_changed_gone_and_returned),
+    (_remembers_the_run_itself, RunLogContract.test_the_history_is_what_ended_before),
+    (_tells_what_it_knows, AnomalyContract.test_what_stands_grows_and_is_not_told_again),
+    (_resolves_what_was_acknowledged, AnomalyContract.test_what_is_acknowledged_grows_in_silence),
+    (_drops_what_is_muted, MuteContract.test_what_was_muted_and_is_no_more_is_told_when_it_is_seen_again),
     (_marks_with_one_number, GoneContract.test_marks_what_is_gone_and_nothing_else_of_it),
     (_leaves_the_unchanged_gone, GoneContract.test_an_unchanged_one_that_is_seen_again_is_present_again),
     (_counts_all_as_inserted, RecordRepositoryContract.test_of_unchanged_content_writes_nothing_at_all),

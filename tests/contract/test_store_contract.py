@@ -8,17 +8,24 @@ import pytest
 from keeping import keep as keep_rows
 
 from kasparro_adapters.memory import MemoryStore
+from kasparro_core.model.finding import DriftEvent
 from kasparro_core.ports import Store
 from kasparro_core.testing import (
+    AnomalyContract,
     AnswerContract,
     CheckpointContract,
     EntityContract,
     EventContract,
+    FatesContract,
     FindingContract,
     GoneContract,
+    HistoriesContract,
+    IdentityContract,
     KeyContract,
     LeaseContract,
     ListingContract,
+    MentionContract,
+    MuteContract,
     PartitionContract,
     RateContract,
     RawRetentionContract,
@@ -35,7 +42,7 @@ from kasparro_core.testing import (
     UnitOfWorkContract,
     ValidatorContract,
 )
-from kasparro_core.testing.entities import Found, Keep
+from kasparro_core.testing.findings import Keep
 
 
 @pytest.fixture(params=["memory", "sqlite", pytest.param("postgresql", marks=pytest.mark.postgres)])
@@ -61,6 +68,10 @@ class TestRecords(RecordRepositoryContract):
 
 class TestGone(GoneContract):
     """RecordRepository, of what its source no longer has."""
+
+
+class TestFates(FatesContract):
+    """RecordRepository, of what became of records between two runs."""
 
 
 class TestListings(ListingContract):
@@ -111,8 +122,24 @@ class TestSchedules(ScheduleContract):
     """ScheduleStore."""
 
 
+class TestAnomalies(AnomalyContract):
+    """FindingStore, of what stands out."""
+
+
+class TestMentions(MentionContract):
+    """What articles speak of."""
+
+
+class TestMutes(MuteContract):
+    """FindingStore, of what is not to be told."""
+
+
 class TestSchemas(SchemaContract):
     """SchemaStore."""
+
+
+class TestHistories(HistoriesContract):
+    """Histories."""
 
 
 class TestAnswers(AnswerContract):
@@ -124,28 +151,32 @@ class TestRates(RateContract):
 
 
 class _WithRows:
-    """Rows of tables that nothing of this version writes."""
+    """Rows with ids of their own."""
 
     @pytest.fixture
     def keep(self, store: Store) -> Keep:
         """Commits rows as they are."""
 
-        async def keep(rows: Sequence[Found]) -> None:
+        async def keep(rows: Sequence[DriftEvent]) -> None:
             await keep_rows(store, rows)
 
         return keep
 
 
-class TestRecordQueries(_WithRows, RecordQueryContract):
+class TestRecordQueries(RecordQueryContract):
     """RecordRepository, as it is read."""
 
 
-class TestEntities(_WithRows, EntityContract):
+class TestEntities(EntityContract):
     """EntityStore."""
 
 
+class TestIdentity(IdentityContract):
+    """IdentityStore."""
+
+
 class TestFindings(_WithRows, FindingContract):
-    """FindingStore."""
+    """FindingStore, of changes of shape."""
 
 
 class TestRetention(RetentionContract):

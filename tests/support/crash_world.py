@@ -35,7 +35,7 @@ url = "{url}{path}"
 kind = "quote"
 allow_private_hosts = true
 paginate = {{ {paging}, size_param = "per_page", size = {page} }}{records}
-mapping = {{ key = "id", value = "price" }}
+mapping = {{ key = "id", external_id = "id", value = "price" }}
 
 [sources.rows]
 type = "csv"

@@ -69,6 +69,10 @@ def wrong(
 ) -> list[str]:
     """What may not be so. `patience` None: nobody is there who could end a run whose lease is over."""
     found = [*_unsound_runs(state), *_unsound_leases(state, patience)]
+    if state.unlinked:
+        found.append(
+            f"assets without an entity, or linked without a record: {_some([str(at) for at in state.unlinked])}"
+        )
     for truth in truths:
         found += _unsound_records(state, truth)
         found += _unsound_payloads(state, truth)

@@ -8,12 +8,17 @@ from typing import Any
 from sqlalchemy import event
 
 from kasparro_adapters.sql import SqlStore
-from kasparro_core.ports import RecordRepository
+from kasparro_core.ports import RecordRepository, UnitOfWork
 
 Read = Callable[[RecordRepository], Awaitable[Any]]
 
 
 async def plans(store: SqlStore, read: Read) -> list[str]:
+    """One text per statement of a read of records."""
+    return await plans_of(store, lambda work: read(work.records))
+
+
+async def plans_of(store: SqlStore, read: Callable[[UnitOfWork], Awaitable[Any]]) -> list[str]:
     """One text per statement of `read`."""
     engine, ran = store._database._reader.sync_engine, []  # type: ignore[attr-defined]
 
@@ -23,7 +28,7 @@ async def plans(store: SqlStore, read: Read) -> list[str]:
     async with store.begin(write=False) as work:
         event.listen(engine, "before_cursor_execute", note)
         try:
-            await read(work.records)
+            await read(work)
         finally:
             event.remove(engine, "before_cursor_execute", note)
     return [await _explained(store, statement, parameters) for statement, parameters in ran if "FROM" in statement]

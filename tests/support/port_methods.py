@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from decimal import Decimal
 from typing import Any, get_type_hints
 
 from kasparro_core.model import (
+    AnomalyQuery,
+    AnomalyState,
     ApiKey,
     BatchRead,
     Bound,
@@ -17,11 +20,13 @@ from kasparro_core.model import (
     GivenAnswer,
     Lease,
     Metric,
+    Mute,
     Observation,
     PartitionState,
     Prunable,
     RecordQuery,
     RejectionQuery,
+    RunFacts,
     RunQuery,
     RunStatus,
     ScheduleState,
@@ -32,12 +37,19 @@ from kasparro_core.model import (
     Validator,
 )
 from kasparro_core.model.budget import Budget
+from kasparro_core.model.entity import AssetId, Decision, Naming, Rename, Verdict
+from kasparro_core.model.mention import Mention
+from kasparro_core.model.span import Span
 from kasparro_core.ports import UnitOfWork
+from kasparro_core.testing.anomalies import standing
 from kasparro_core.testing.build import SOURCE, bring_in, later, payload, prepared, record, rejection
+from kasparro_core.testing.entities import BITCOIN
 from kasparro_core.testing.findings import drift
 from kasparro_core.testing.schemas import schema
 
 LEASE = Lease(SOURCE, "", "me", 1, None, later(60))
+_SURE = Decimal("0.9")
+_ASSET = AssetId(SOURCE, "1")
 _SCHEDULE = ScheduleState(SOURCE, "every 5m", later(0), later(0))
 _SEEN = Observation(SOURCE, 1, None, later(0))
 _BOUND = Bound(before=later(0))
@@ -53,6 +65,8 @@ METHODS: dict[str, Callable[[UnitOfWork], Awaitable[Any]]] = {
     "records.last_change": lambda work: work.records.last_change(),
     "records.count": lambda work: work.records.count(),
     "records.estimate": lambda work: work.records.estimate(RecordQuery(source=SOURCE)),
+    "records.fates": lambda work: work.records.fates(Span(SOURCE, 1, 2, later(0), later(1))),
+    "records.latest": lambda work: work.records.latest([_ASSET]),
     "records.present": lambda work: work.records.present(SOURCE, later(0)),
     "records.mark_gone": lambda work: work.records.mark_gone([1], later(0)),
     "raw.put": lambda work: work.raw.put(SOURCE, "", payload("x")),
@@ -67,6 +81,10 @@ METHODS: dict[str, Callable[[UnitOfWork], Awaitable[Any]]] = {
     "runs.get": lambda work: work.runs.get(1),
     "runs.list": lambda work: work.runs.list(RunQuery()),
     "runs.latest": lambda work: work.runs.latest(),
+    "runs.put_facts": lambda work: work.runs.put_facts(1, RunFacts()),
+    "runs.facts": lambda work: work.runs.facts(1),
+    "runs.history": lambda work: work.runs.history(SOURCE, before=1),
+    "runs.alike": lambda work: work.runs.alike(SOURCE, [(later(0), later(9))], before=1),
     "runs.reads": lambda work: work.runs.reads(SOURCE),
     "runs.listing": lambda work: work.runs.listing(SOURCE, ""),
     "checkpoints.get": lambda work: work.checkpoints.get(SOURCE, ""),
@@ -112,11 +130,46 @@ METHODS: dict[str, Callable[[UnitOfWork], Awaitable[Any]]] = {
     "answers.get": lambda work: work.answers.get("k"),
     "answers.put": lambda work: work.answers.put(GivenAnswer("k", "h", 202, None, "{}", later(0))),
     "entities.list": lambda work: work.entities.list(EntityQuery()),
-    "entities.get": lambda work: work.entities.get(1),
-    "entities.links": lambda work: work.entities.links(1),
+    "entities.get": lambda work: work.entities.get("btc-bitcoin"),
+    "entities.links": lambda work: work.entities.links("btc-bitcoin"),
+    "entities.claims": lambda work: work.entities.claims([_ASSET]),
+    "entities.candidates": lambda work: work.entities.candidates(),
+    "entities.counts": lambda work: work.entities.counts(),
+    "entities.namings": lambda work: work.entities.namings(),
+    "entities.rulings": lambda work: work.entities.rulings(),
+    "identity.unlike": lambda work: work.identity.unlike(SOURCE, {"1": "h"}),
+    "identity.lock": lambda work: _held(work),
+    "identity.closed": lambda work: work.identity.closed([_ASSET], ["k"]),
+    "identity.near": lambda work: work.identity.near(["k"]),
+    "identity.said": lambda work: work.identity.said([_ASSET]),
+    "identity.former": lambda work: work.identity.former([_ASSET]),
+    "identity.entities": lambda work: work.identity.entities(["btc-bitcoin"], [_ASSET]),
+    "identity.save": lambda work: work.identity.save(Decision(made=[BITCOIN])),
+    "identity.rule": lambda work: work.identity.rule(Verdict.SAME, [(_ASSET, _ASSET)], later(0)),
+    "identity.undo": lambda work: work.identity.undo(1, later(0)),
+    "identity.name": lambda work: work.identity.name([Naming(_ASSET, "btc-bitcoin")]),
+    "identity.rename": lambda work: work.identity.rename([Rename(SOURCE, "a", "b", later(0))]),
+    "mentions.bearing": lambda work: work.mentions.bearing(["k"]),
+    "mentions.changed": lambda work: work.mentions.changed(SOURCE, ["k"], 1),
+    "mentions.put": lambda work: work.mentions.put(SOURCE, {"k": [Mention("btc-bitcoin", "name", _SURE)]}),
+    "mentions.of": lambda work: work.mentions.of(SOURCE, "k"),
     "findings.add_drift": lambda work: work.findings.add_drift([drift(1)]),
     "findings.drift": lambda work: work.findings.drift(FindingQuery()),
-    "findings.anomalies": lambda work: work.findings.anomalies(FindingQuery()),
+    "findings.add_anomalies": lambda work: work.findings.add_anomalies([standing()]),
+    "findings.anomalies": lambda work: work.findings.anomalies(AnomalyQuery()),
+    "findings.anomaly": lambda work: work.findings.anomaly(1),
+    "findings.standing": lambda work: work.findings.standing(SOURCE),
+    "findings.close": lambda work: work.findings.close([1], AnomalyState.RESOLVED, later(0)),
+    "findings.open_anomalies": lambda work: work.findings.open_anomalies(),
+    "findings.mutes": lambda work: work.findings.mutes(),
+    "findings.add_mute": lambda work: work.findings.add_mute(Mute(SOURCE, later(0))),
+    "findings.remove_mute": lambda work: work.findings.remove_mute(1),
+    "histories.changed": lambda work: work.histories.changed(SOURCE, "quote", 1, later(0)),
+    "histories.newest": lambda work: work.histories.newest(SOURCE, "quote"),
+    "histories.silent": lambda work: work.histories.silent(SOURCE, "quote", later(0), revisions=1),
+    "histories.earlier": lambda work: work.histories.earlier([1]),
+    "histories.late": lambda work: work.histories.late(SOURCE, 1, later(0)),
+    "histories.twins": lambda work: work.histories.twins(SOURCE, ["a"]),
     "schemas.newest": lambda work: work.schemas.newest(SOURCE),
     "schemas.save": lambda work: work.schemas.save(schema(1)),
     "retention.settle": lambda work: work.retention.settle(Prunable.RAW, Bound(max_bytes=1)),
@@ -129,6 +182,12 @@ METHODS: dict[str, Callable[[UnitOfWork], Awaitable[Any]]] = {
 """By "repository.method", behind a colon what tells several calls of one method apart."""
 
 WITHOUT_TABLE = frozenset({"schedules.now"})
+
+
+async def _held(work: UnitOfWork) -> None:
+    """On SQLite the unit of work has its lock already; what is asked for under it speaks to the database."""
+    await work.identity.lock(["k"])
+    await work.identity.near(["k"])
 
 
 def port_methods() -> set[str]:

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import pairwise
 from typing import Any
 
+from simulated_links import wrong_links
 from simulated_loop import Line
 from simulated_upstream import Item, Upstream, item_of, serial_of
 
@@ -212,6 +213,7 @@ def at_the_end(state: State, upstreams: Mapping[str, Upstream], periods: Mapping
     found += _ledger(state)
     found += _answers(state)
     found += _slots(state, periods)
+    found += wrong_links(state)
     return found
 
 

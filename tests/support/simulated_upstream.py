@@ -28,6 +28,9 @@ SINCE = 1_700_000_000
 REFUSED = "refused"
 """How the keys begin that the database does not take."""
 
+RULES = {"kind": "quote", "key": "id", "external_id": "id", "title": "id", "symbol": "id", "value": "v"}
+"""Items of one id are the same thing, whichever upstream has them."""
+
 Item = tuple[str, int]
 """An item's id and the number of its state."""
 
@@ -72,8 +75,7 @@ class Upstream:
 
     def job(self, clock: Clock) -> SourceJob:
         """The source as one process has it."""
-        mapping = RecordMapping.model_validate({"source": self.name, "kind": "quote", "key": "id", "value": "v"})
-        return self._job(self.source(clock), mapping)
+        return self._job(self.source(clock), RecordMapping.model_validate({"source": self.name, **RULES}))
 
     def _job(self, source: Source, mapping: RecordMapping) -> SourceJob:
         return SourceJob(
@@ -155,8 +157,7 @@ class MovingList(Upstream):
         super().touch(ident)
 
     def job(self, clock: Clock) -> SourceJob:
-        rules = {"source": self.name, "kind": "quote", "key": "id", "value": "v"}
-        rules["occurred_at"] = {"field": "at", "unit": "s"}  # type: ignore[assignment]
+        rules = {"source": self.name, **RULES, "occurred_at": {"field": "at", "unit": "s"}}
         return self._job(self.source(clock), RecordMapping.model_validate(rules))
 
     def source(self, clock: Clock) -> Source:

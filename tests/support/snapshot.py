@@ -86,7 +86,8 @@ class Held(NamedTuple):
 
 @dataclass(frozen=True)
 class State:
-    """A database at one instant. `payloads` are the stored bytes by raw_id, where they were asked for."""
+    """A database at one instant. `payloads` are the stored bytes by raw_id, where they were asked for;
+    `unlinked` are assets of records without an entity that stands, and links of no record."""
 
     records: list[Record]
     runs: dict[int, Ran]
@@ -96,6 +97,7 @@ class State:
     points: list[Point]
     leases: list[Held]
     payloads: dict[int, bytes] = field(default_factory=dict)
+    unlinked: list[tuple[str, str]] = field(default_factory=list)
 
 
 EMPTY = State([], {}, [], {}, [], [], [])
@@ -121,6 +123,14 @@ _SQL = {
     "raw": "SELECT raw_id, source, partition, content_hash, record_count FROM raw_batches",
     "rejections": "SELECT source, run_id, raw_id, stage, times, key FROM rejections",
     "points": "SELECT source, partition, cursor, version, run_id FROM checkpoints",
+    "unlinked": """
+        SELECT source, external_id FROM records AS r
+        WHERE external_id IS NOT NULL AND kind <> 'article' AND NOT EXISTS (
+            SELECT 1 FROM entity_links AS l JOIN entities AS e ON e.entity_id = l.entity_id
+            WHERE l.source = r.source AND l.external_id = r.external_id AND e.merged_into IS NULL)
+        UNION ALL SELECT source, external_id FROM entity_links AS l WHERE NOT EXISTS (
+            SELECT 1 FROM records AS r WHERE r.source = l.source AND r.external_id = l.external_id)
+    """,
 }
 _LEASES = "SELECT source, owner, token, run_id, {overdue} FROM leases"
 _OVERDUE_SQLITE = "(julianday('now') - julianday(expires_at)) * 86400.0"
@@ -151,6 +161,7 @@ def state_of(answers: Answers) -> State:
         rejections=[Refused(*row) for row in answers["rejections"]],
         points=[Point(*row[:2], json.loads(row[2]), *row[3:]) for row in answers["points"]],
         leases=[Held(*row) for row in answers["leases"]],
+        unlinked=[(source, external_id) for source, external_id in answers["unlinked"]],
         payloads={row[0]: _unpacked(*row[1:]) for row in answers.get("payloads", ())},
     )
 

@@ -9,9 +9,12 @@ from kasparro_adapters.chaos.faults import Faults
 from kasparro_adapters.chaos.points import Point
 from kasparro_adapters.chaos.watched import WatchedCheckpoints, WatchedLeases
 from kasparro_core.ports.budgets import RateStore
+from kasparro_core.ports.histories import Histories
+from kasparro_core.ports.identity import EntityStore, IdentityStore
+from kasparro_core.ports.ledger import RawStore, RunLog
+from kasparro_core.ports.mentions import MentionStore
 from kasparro_core.ports.service import (
     AnswerStore,
-    EntityStore,
     EventLog,
     FindingStore,
     KeyStore,
@@ -24,10 +27,8 @@ from kasparro_core.ports.storage import (
     CheckpointStore,
     LeaseStore,
     PartitionStore,
-    RawStore,
     RecordRepository,
     RejectionStore,
-    RunLog,
     ValidatorStore,
 )
 from kasparro_core.ports.unit import UnitOfWork
@@ -112,6 +113,16 @@ class ChaosUnitOfWork:
         return self._used.entities
 
     @property
+    def identity(self) -> IdentityStore:
+        """What decides on entities."""
+        return self._used.identity
+
+    @property
+    def mentions(self) -> MentionStore:
+        """What articles speak of."""
+        return self._used.mentions
+
+    @property
     def findings(self) -> FindingStore:
         """Drift and anomalies."""
         return self._used.findings
@@ -120,6 +131,11 @@ class ChaosUnitOfWork:
     def schemas(self) -> SchemaStore:
         """Remembered shapes."""
         return self._used.schemas
+
+    @property
+    def histories(self) -> Histories:
+        """Records beside their past."""
+        return self._used.histories
 
     @property
     def retention(self) -> Retention:

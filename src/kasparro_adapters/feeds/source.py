@@ -217,4 +217,5 @@ def _with_cost(facts: FetchFacts, spent: FetchFacts | None) -> FetchFacts:
         retries=facts.retries + spent.retries,
         throttled=facts.throttled + spent.throttled,
         retry_reasons=dict(Counter(facts.retry_reasons) + Counter(spent.retry_reasons)),
+        took=(*spent.took, *facts.took),
     )

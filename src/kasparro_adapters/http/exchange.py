@@ -30,6 +30,7 @@ from kasparro_adapters.http.urls import (
 )
 from kasparro_core.errors import SourceError
 from kasparro_core.policy.retry import Fault
+from kasparro_core.ports.clock import Clock
 from kasparro_core.ports.fetch import FetchRequest
 
 MAX_REDIRECTS = 10
@@ -45,13 +46,14 @@ ERROR_SECONDS = 5.0
 @dataclass(slots=True)
 class Tally:
     """What a fetch has cost so far, over all its attempts. `retries` are counted by reason; `waited` is time spent on
-    the rate budget, in seconds."""
+    the rate budget, `took` how long each request took that was answered, in seconds."""
 
     requests: int = 0
     retries: Counter[str] = field(default_factory=Counter)
     throttled: int = 0
     wire_bytes: int = 0
     waited: float = 0.0
+    took: list[float] = field(default_factory=list)
 
 
 @dataclass(slots=True)
@@ -76,6 +78,7 @@ class Exchange:
 
     session: aiohttp.ClientSession
     limiter: Limiter
+    clock: Clock
     request: FetchRequest
     agent: str
     tally: Tally
@@ -103,8 +106,10 @@ class Exchange:
             self._check_loop(method, url)
 
     def shown(self, url: URL) -> str:
-        """An address of this exchange without secrets."""
-        return redacted(url, self.request.secret_params, self.secrets)
+        """An address of this exchange without secrets. What the configured path holds itself is shown: relative links
+        are resolved against this address, and would lead elsewhere."""
+        own = URL(self.request.url).path
+        return redacted(url, self.request.secret_params, [secret for secret in self.secrets if secret not in own])
 
     def _first_url(self) -> URL:
         try:
@@ -139,7 +144,9 @@ class Exchange:
         """One request and its answer, when its turn has come."""
         async with self.limiter.turn(self.request, url) as turn:
             self.tally.waited += turn.waited
+            sent_at = self.clock.monotonic()
             hop = await self._sent(method, url, trusted=trusted)
+            self.tally.took.append(self.clock.monotonic() - sent_at)
             turn.answered(hop.status, hop.headers, hop.body)
         return hop
 

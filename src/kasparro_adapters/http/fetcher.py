@@ -118,6 +118,7 @@ class AiohttpFetcher:
         exchange = Exchange(
             session=self._sessions[request.allow_private_hosts],
             limiter=self._limiter,
+            clock=self._clock,
             request=request,
             agent=self._agent,
             tally=tally,
@@ -145,6 +146,7 @@ class AiohttpFetcher:
             retries=tally.retries.total(),
             throttled=tally.throttled,
             retry_reasons=dict(tally.retries),
+            took=tuple(tally.took),
         )
 
     def _refusal(self, exchange: Exchange, hop: Hop) -> SourceError:

@@ -94,6 +94,22 @@ def _coinpaprika_tickers(params: Mapping[str, Any]) -> Table:
     }
 
 
+def _coinpaprika_changelog(_params: Mapping[str, Any]) -> Table:
+    return {
+        "url": "https://api-pro.coinpaprika.com/v1/changelog/ids",
+        "paginate": {"type": "page", "param": "page", "size": 100, "start": 1},
+        "auth": {"type": "api_key", "header": "Authorization"},
+        "limit": {"requests": 20, "per": "minute", "burst": 2},
+        "kind": "rename",
+        "mapping": {
+            "key": ["old_id", "new_id", "changed_at"],
+            "external_id": "new_id",
+            "occurred_at": "changed_at",
+            "attributes": {"of": {"const": "coinpaprika"}, "old_id": "old_id", "new_id": "new_id"},
+        },
+    }
+
+
 PRESETS: dict[str, Preset] = {
     preset.name: preset
     for preset in (
@@ -110,6 +126,13 @@ PRESETS: dict[str, Preset] = {
             "`quotes`.",
             {"quotes": "USD"},
             _coinpaprika_tickers,
+        ),
+        Preset(
+            "coinpaprika.changelog",
+            "Which ids CoinPaprika has given up for which others; needs a paid plan and its key. The ids are those of "
+            "the source named `coinpaprika`; `mapping.attributes.of` names another one.",
+            {},
+            _coinpaprika_changelog,
         ),
     )
 }

@@ -26,6 +26,7 @@ from kasparro_core.model import (
     Trigger,
     unpack,
 )
+from kasparro_core.model.facts import PastRun, RunFacts
 from kasparro_core.model.run import OF_THE_PAST
 from kasparro_core.model.totals import amounts_of_run
 
@@ -120,6 +121,36 @@ class MemoryRuns:
     async def get(self, run_id: int, /) -> Run | None:
         """One run, or None."""
         return self._tx.runs.get(run_id)
+
+    async def put_facts(self, run_id: int, facts: RunFacts, /) -> None:
+        """Keep what is known of a run."""
+        self._tx.run_facts.put(run_id, facts)
+
+    async def facts(self, run_id: int, /) -> RunFacts | None:
+        """What is known of a run, or None."""
+        return self._tx.run_facts.get(run_id)
+
+    async def history(self, source: str, /, *, before: int, limit: int = 200) -> Sequence[PastRun]:
+        """The runs of a source that are over, newest first."""
+        return [self._with_facts(run) for run in self._ended(source, before)[:limit]]
+
+    async def alike(
+        self, source: str, spans: Sequence[tuple[datetime, datetime]], /, *, before: int, limit: int = 25
+    ) -> Sequence[PastRun]:
+        """Those that began in one of these spans."""
+        ended = self._ended(source, before)
+        found = [[run for run in ended if start <= run.started_at < end][:limit] for start, end in spans]
+        newest = sorted({run.run_id: run for some in found for run in some}.items(), reverse=True)
+        return [self._with_facts(run) for _, run in newest]
+
+    def _ended(self, source: str, before: int) -> list[Run]:
+        """Newest first."""
+        ended = (run for run in self._tx.runs.rows() if run.source == source and run.finished_at is not None)
+        earlier = [run for run in ended if run.run_id < before and run.trigger not in OF_THE_PAST]
+        return sorted(earlier, key=attrgetter("run_id"), reverse=True)
+
+    def _with_facts(self, run: Run) -> PastRun:
+        return PastRun(run, self._tx.run_facts.get(run.run_id))
 
     async def reads(self, source: str, /, *, after: int = 0, limit: int = 500) -> list[BatchRead]:
         """Reads with a payload in ascending read_id, greater than `after`."""

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import heapq
-from collections.abc import Iterable, Iterator
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Sequence
 from datetime import UTC, datetime
 from itertools import islice
+from operator import attrgetter
 from typing import Any
 
 from kasparro_adapters.memory.tables import RecordRow, SeenState, Transaction
@@ -21,6 +23,8 @@ from kasparro_core.model import (
     SortField,
     StoredRecord,
 )
+from kasparro_core.model.entity import AssetId
+from kasparro_core.model.span import Fate, Keys, Life, Span, fate_of
 from kasparro_core.normalize.canonical import parse_json
 
 _DAWN = datetime.min.replace(tzinfo=UTC)
@@ -48,6 +52,29 @@ class RecordQueries:
         """Records of a source that are not gone, or that are, in ascending record_id."""
         found = await self.page(RecordQuery(source=source, gone=gone), after=after, limit=limit)
         return [Present(row.record_id, row.record.key, row.first_seen_at < before) for row in found]
+
+    async def fates(self, span: Span, /, *, keys: int = 20) -> dict[Fate, Keys]:
+        """What became of the records of a source in a span."""
+        found: defaultdict[Fate, list[str]] = defaultdict(list)
+        for row in sorted(self._tx.records.rows(), key=attrgetter("record_id")):
+            fate = fate_of(self._life(row), span) if row.state.record.source == span.source else None
+            if fate is not None:
+                found[fate].append(row.state.record.key)
+        return {fate: Keys(len(those), those[:keys]) for fate, those in found.items()}
+
+    def _life(self, row: RecordRow) -> Life:
+        earlier = [state.run_id for state in self._tx.versions.get(row.record_id) or ()]
+        return Life(row.state.run_id, row.revision, row.change_seq, row.first_seen_at, row.gone_at, earlier)
+
+    async def latest(self, assets: Sequence[AssetId], /) -> list[StoredRecord]:
+        """By a look at all."""
+        wanted, found = set(assets), dict[AssetId, RecordRow]()
+        for row in self._tx.records.rows():
+            record = row.state.record
+            asset = AssetId(record.source, record.external_id or "")
+            if record.external_id is not None and asset in wanted:
+                found[asset] = max(found.get(asset, row), row, key=_dated)
+        return [_stored(found[asset]) for asset in sorted(found)]
 
     async def versions(self, record_id: int, /, *, limit: int | None = None) -> list[RecordVersion]:
         """Earlier versions, latest first."""
@@ -106,13 +133,25 @@ class RecordQueries:
         yield from sorted(unknown, key=_id, reverse=order.descending)
 
     def _matching(self, rows: Iterable[RecordRow], query: RecordQuery) -> Iterator[RecordRow]:
-        return (row for row in rows if _matches(row, query) and self._is_linked(row.state.record, query.entity))
+        meant = self._tx.entities.get(query.entity) if query.entity is not None else None
+        entity = meant.merged_into or meant.entity_id if meant is not None else query.entity
+        return (row for row in rows if _matches(row, query) and self._is_linked(row.state.record, entity))
 
-    def _is_linked(self, record: Record, entity: int | None) -> bool:
+    def _is_linked(self, record: Record, entity: str | None) -> bool:
         if entity is None:
             return True
-        link = None if record.external_id is None else self._tx.links.get((record.source, record.external_id))
-        return link is not None and link.entity_id == entity
+        known = None if record.external_id is None else self._tx.links.get(AssetId(record.source, record.external_id))
+        return (known is not None and known.link.entity_id == entity) or self._is_mentioned(record, entity)
+
+    def _is_mentioned(self, record: Record, entity: str) -> bool:
+        found = (
+            self._tx.entities.get(each.entity_id) for each in self._tx.mentions.get((record.source, record.key)) or ()
+        )
+        return any(each is not None and entity in (each.entity_id, each.merged_into) for each in found)
+
+
+def _dated(row: RecordRow) -> tuple[datetime, int]:
+    return row.state.record.occurred_at or _DAWN, row.record_id
 
 
 def _id(row: RecordRow) -> int:

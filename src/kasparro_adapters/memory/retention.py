@@ -12,7 +12,7 @@ from operator import attrgetter
 from typing import NamedTuple
 
 from kasparro_adapters.memory.tables import PayloadRow, RecordRow, SeenState, Transaction
-from kasparro_core.model import BatchRead, RejectionState, StoredRejection
+from kasparro_core.model import AnomalyState, BatchRead, RejectionState, StoredRejection
 from kasparro_core.model.run import SUCCESSES
 from kasparro_core.model.service import Bound, Prunable, Pruned
 from kasparro_core.normalize.canonical import canonical_json
@@ -41,6 +41,7 @@ class MemoryRetention:
             Prunable.VERSIONS: self._versions,
             Prunable.RUNS: self._runs,
             Prunable.RESOLVED_REJECTIONS: self._rejections,
+            Prunable.CLOSED_ANOMALIES: self._anomalies,
             Prunable.RECORDS: self._records,
             Prunable.EVENTS: self._events,
             Prunable.ANSWERS: self._answers,
@@ -135,6 +136,7 @@ class MemoryRetention:
 
     def _drop_run(self, run_id: int, reads: Sequence[BatchRead]) -> None:
         self._tx.runs.delete(run_id)
+        self._tx.run_facts.delete(run_id)
         for read in reads:
             self._tx.reads.delete(_place_of(read))
 
@@ -149,6 +151,13 @@ class MemoryRetention:
         self._tx.rejections.delete(row.rejection_id)
         self._tx.rejection_ids.delete((row.source, row.partition, row.stage, row.code, row.path, digest))
 
+    def _anomalies(self) -> Iterator[_Row]:
+        for row in self._tx.anomalies.rows():
+            if row.state is not AnomalyState.OPEN:
+                size = _octets(row.subject, row.explanation, canonical_json(row.evidence), row.note)
+                drop = partial(self._tx.anomalies.delete, row.anomaly_id)
+                yield _Row(row.last_seen_at or row.detected_at, row.anomaly_id, size, drop)
+
     def _records(self) -> Iterator[_Row]:
         for row in self._tx.records.rows():
             states = (row.state, *(self._tx.versions.get(row.record_id) or ()))
@@ -158,6 +167,7 @@ class MemoryRetention:
     def _drop_record(self, row: RecordRow) -> None:
         self._tx.records.delete(row.record_id)
         self._tx.record_ids.delete((row.state.record.source, row.state.record.key))
+        self._tx.mentions.delete((row.state.record.source, row.state.record.key))
         self._tx.versions.delete(row.record_id)
 
     def _events(self) -> Iterator[_Row]:

@@ -7,9 +7,13 @@ from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
 
-from kasparro_adapters.memory.findings import MemoryEntities, MemoryFindings, MemorySchemas
+from kasparro_adapters.memory.entities import MemoryEntities
+from kasparro_adapters.memory.findings import MemoryFindings, MemorySchemas
+from kasparro_adapters.memory.histories import MemoryHistories
+from kasparro_adapters.memory.identity import MemoryIdentity
 from kasparro_adapters.memory.leases import MemoryLeases
 from kasparro_adapters.memory.ledger import MemoryRaw, MemoryRuns
+from kasparro_adapters.memory.mentions import MemoryMentions
 from kasparro_adapters.memory.positions import MemoryCheckpoints, MemoryPartitions, MemoryValidators
 from kasparro_adapters.memory.rates import MemoryRates
 from kasparro_adapters.memory.records import MemoryRecords
@@ -42,8 +46,11 @@ class MemoryUnitOfWork:
         self.schedules = MemorySchedules(transaction, now)
         self.answers = MemoryAnswers(transaction)
         self.entities = MemoryEntities(transaction)
+        self.identity = MemoryIdentity(transaction)
+        self.mentions = MemoryMentions(transaction)
         self.findings = MemoryFindings(transaction)
         self.schemas = MemorySchemas(transaction)
+        self.histories = MemoryHistories(transaction)
         self.retention = MemoryRetention(transaction)
         self.rates = MemoryRates(transaction, now)
         self._tx = transaction

@@ -32,9 +32,13 @@ from kasparro_core.model import (
     Total,
     Validator,
 )
+from kasparro_core.model.anomaly import Anomaly, Mute
 from kasparro_core.model.budget import Budget
 from kasparro_core.model.drift import SchemaVersion
-from kasparro_core.model.finding import Anomaly, DriftEvent, Entity, EntityLink
+from kasparro_core.model.entity import AssetId, Blocks, Candidate, Entity, Known, Naming, Rename, Ruling
+from kasparro_core.model.facts import RunFacts
+from kasparro_core.model.finding import DriftEvent
+from kasparro_core.model.mention import Mention
 
 K = TypeVar("K")
 V = TypeVar("V")
@@ -89,6 +93,7 @@ class State:
     payloads: dict[int, PayloadRow] = field(default_factory=dict)
     payload_ids: dict[tuple[str, str, str, str], int] = field(default_factory=dict)
     runs: dict[int, Run] = field(default_factory=dict)
+    run_facts: dict[int, RunFacts] = field(default_factory=dict)
     reads: dict[tuple[int, str, int], ReadRow] = field(default_factory=dict)
     checkpoints: dict[tuple[str, str], Checkpoint] = field(default_factory=dict)
     partitions: dict[tuple[str, str], PartitionState] = field(default_factory=dict)
@@ -103,10 +108,18 @@ class State:
     schedules: dict[str, ScheduleState] = field(default_factory=dict)
     slots: dict[tuple[str, datetime], Slot] = field(default_factory=dict)
     answers: dict[str, GivenAnswer] = field(default_factory=dict)
-    entities: dict[int, Entity] = field(default_factory=dict)
-    links: dict[tuple[str, str], EntityLink] = field(default_factory=dict)
+    entities: dict[str, Entity] = field(default_factory=dict)
+    links: dict[AssetId, Known] = field(default_factory=dict)
+    blocks: dict[AssetId, Blocks] = field(default_factory=dict)
+    block_members: dict[str, tuple[AssetId, ...]] = field(default_factory=dict)
+    candidates: dict[tuple[AssetId, AssetId], Candidate] = field(default_factory=dict)
+    rulings: dict[int, Ruling] = field(default_factory=dict)
+    namings: dict[AssetId, Naming] = field(default_factory=dict)
+    renames: dict[tuple[str, str, str], Rename] = field(default_factory=dict)
+    mentions: dict[tuple[str, str], tuple[Mention, ...]] = field(default_factory=dict)
     drift_events: dict[int, DriftEvent] = field(default_factory=dict)
     anomalies: dict[int, Anomaly] = field(default_factory=dict)
+    mutes: dict[int, Mute] = field(default_factory=dict)
     schemas: dict[tuple[str, int], SchemaVersion] = field(default_factory=dict)
     rates: dict[str, tuple[Budget, float]] = field(default_factory=dict)
     sequences: dict[str, int] = field(default_factory=dict)
@@ -184,6 +197,7 @@ class Transaction:
         self.payloads = Draft(state.payloads, writable=writable)
         self.payload_ids = Draft(state.payload_ids, writable=writable)
         self.runs = Draft(state.runs, writable=writable)
+        self.run_facts = Draft(state.run_facts, writable=writable)
         self.reads = Draft(state.reads, writable=writable)
         self.checkpoints = Draft(state.checkpoints, writable=writable)
         self.partitions = Draft(state.partitions, writable=writable)
@@ -200,8 +214,16 @@ class Transaction:
         self.answers = Draft(state.answers, writable=writable)
         self.entities = Draft(state.entities, writable=writable)
         self.links = Draft(state.links, writable=writable)
+        self.blocks = Draft(state.blocks, writable=writable)
+        self.block_members = Draft(state.block_members, writable=writable)
+        self.candidates = Draft(state.candidates, writable=writable)
+        self.rulings = Draft(state.rulings, writable=writable)
+        self.namings = Draft(state.namings, writable=writable)
+        self.renames = Draft(state.renames, writable=writable)
+        self.mentions = Draft(state.mentions, writable=writable)
         self.drift_events = Draft(state.drift_events, writable=writable)
         self.anomalies = Draft(state.anomalies, writable=writable)
+        self.mutes = Draft(state.mutes, writable=writable)
         self.schemas = Draft(state.schemas, writable=writable)
         self.rates = Draft(state.rates, writable=writable)
         self.sequences = Draft(state.sequences, writable=writable)

@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
 
-from sqlalchemy import ColumnElement, Executable
+from sqlalchemy import ColumnElement, Executable, FromClause
 from sqlalchemy.dialects.postgresql import Insert as PostgresInsert
 from sqlalchemy.dialects.sqlite import Insert as SqliteInsert
 from sqlalchemy.ext.asyncio import AsyncConnection
@@ -54,6 +54,10 @@ class Database(Hashable, Protocol):
 
     def among(self, column: ColumnElement[Any], values: Sequence[str]) -> ColumnElement[bool]:
         """`column IN values` with one bound parameter, however many values there are."""
+        ...
+
+    def pairs(self, pairs: Sequence[tuple[str, str]], names: tuple[str, str] = ("source", "external_id")) -> FromClause:
+        """Rows of two texts under these names, however many, with one or two bound parameters."""
         ...
 
     def contains(self, column: ColumnElement[Any], text: str) -> ColumnElement[bool]:

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from sqlalchemy import Column, Index, MetaData, Text
 
+from kasparro_adapters.sql import anomaly_tables as _anomaly_tables  # noqa: F401 - its tables join the metadata
+from kasparro_adapters.sql import figure_tables as _figure_tables  # noqa: F401 - its tables join the metadata
+from kasparro_adapters.sql import identity_tables as _identity_tables  # noqa: F401 - its tables join the metadata
 from kasparro_adapters.sql import rate_tables as _rate_tables  # noqa: F401 - its table joins the metadata
 from kasparro_adapters.sql import service_tables as _service_tables  # noqa: F401 - its tables join the metadata
 from kasparro_adapters.sql.table_base import metadata

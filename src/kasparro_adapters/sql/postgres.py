@@ -7,7 +7,20 @@ from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Double, Text, any_, bindparam, event, func, literal, text, type_coerce
+from sqlalchemy import (
+    Column,
+    ColumnElement,
+    Double,
+    FromClause,
+    Text,
+    any_,
+    bindparam,
+    event,
+    func,
+    literal,
+    text,
+    type_coerce,
+)
 from sqlalchemy.dialects.postgresql import ARRAY, Insert, insert
 from sqlalchemy.engine import URL
 from sqlalchemy.exc import DisconnectionError
@@ -18,7 +31,7 @@ from kasparro_adapters.sql.bulk.port import BulkWriter
 from kasparro_adapters.sql.bulk.postgres import PostgresBulk
 from kasparro_adapters.sql.errors import translated
 from kasparro_adapters.sql.session import Session, opened
-from kasparro_adapters.sql.types import Instant
+from kasparro_adapters.sql.types import Instant, Name
 from kasparro_adapters.sql.url import connect_options, shown
 from kasparro_core.normalize.canonical import parse_json
 
@@ -96,6 +109,12 @@ class PostgresDatabase:
     def among(self, column: ColumnElement[Any], values: Sequence[str]) -> ColumnElement[bool]:
         """Through an array."""
         return column == any_(bindparam(None, list(values), type_=ARRAY(Text)))
+
+    def pairs(self, pairs: Sequence[tuple[str, str]], names: tuple[str, str] = ("source", "external_id")) -> FromClause:
+        """Through two arrays."""
+        columns = [[first for first, _ in pairs], [second for _, second in pairs]]
+        arrays = (bindparam(None, values, type_=ARRAY(Name)) for values in columns)
+        return func.unnest(*arrays).table_valued(*(Column(name, Name) for name in names)).render_derived()
 
     def contains(self, column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
         """strpos() compares code points."""

@@ -9,7 +9,7 @@ from kasparro_adapters.sql.expected import TABLES
 from kasparro_adapters.sql.session import Session
 from kasparro_core.errors import PermanentStorageError
 
-HEAD = "0003"
+HEAD = "0004"
 """The newest revision that this program knows; the one under `migrations/versions` without a successor."""
 
 _SCRIPTS = "kasparro_adapters.sql:migrations"

@@ -1,4 +1,4 @@
-"""The tables of the service, beside the data: findings, entities, totals, events, keys, schedules."""
+"""The tables of the service, beside the data: findings, totals, events, keys, schedules."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from sqlalchemy import (
     Integer,
     Table,
     Text,
-    UniqueConstraint,
 )
 
 from kasparro_adapters.sql.table_base import id_column, metadata
@@ -42,46 +41,6 @@ schema_versions = Table(
     Column("run_id", BigId),
     Column("first_seen_at", Instant, nullable=False),
     Column("accepted_at", Instant),
-)
-
-anomalies = Table(
-    "anomalies",
-    metadata,
-    id_column("anomaly_id"),
-    Column("source", Name, nullable=False),
-    Column("run_id", BigId, nullable=False),
-    Column("metric", Name, nullable=False),
-    Column("found", ExactDecimal, nullable=False),
-    Column("expected_low", ExactDecimal, nullable=False),
-    Column("expected_high", ExactDecimal, nullable=False),
-    Column("detected_at", Instant, nullable=False),
-    UniqueConstraint("run_id", "metric"),
-    Index(None, "source", "anomaly_id"),
-    sqlite_autoincrement=True,
-)
-
-entities = Table(
-    "entities",
-    metadata,
-    id_column("entity_id"),
-    Column("kind", Name, nullable=False),
-    Column("symbol", Name),
-    Column("name", Text),
-    Column("merged_into", BigId),
-    Column("name_folded", Text),  # private: the casefolded name, so that `q` means the same on every store
-    Index(None, "symbol"),
-    sqlite_autoincrement=True,
-)
-
-entity_links = Table(
-    "entity_links",
-    metadata,
-    Column("source", Name, primary_key=True),
-    Column("external_id", Name, primary_key=True),
-    Column("entity_id", BigId, nullable=False),
-    Column("method", Name, nullable=False),
-    Column("confidence", ExactDecimal, nullable=False),
-    Index(None, "entity_id"),
 )
 
 run_totals = Table(

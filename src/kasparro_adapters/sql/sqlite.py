@@ -11,7 +11,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import Column, ColumnElement, Text, event, func, select, type_coerce
+from sqlalchemy import Column, ColumnElement, FromClause, Text, event, func, select, type_coerce
 from sqlalchemy.dialects.sqlite import Insert, insert
 from sqlalchemy.engine import URL, Connection
 from sqlalchemy.ext.asyncio import AsyncConnection, AsyncEngine, create_async_engine
@@ -89,6 +89,12 @@ class SqliteDatabase:
         """Through a JSON array."""
         array = func.json_each(json.dumps(list(values), ensure_ascii=False)).table_valued(Column("value", Text))
         return column.in_(select(array.c.value))
+
+    def pairs(self, pairs: Sequence[tuple[str, str]], names: tuple[str, str] = ("source", "external_id")) -> FromClause:
+        """Through a JSON array of arrays."""
+        each = func.json_each(json.dumps(pairs, ensure_ascii=False)).table_valued(Column("value", Text)).c.value
+        columns = (func.json_extract(each, f"$[{at}]").label(name) for at, name in enumerate(names))
+        return select(*columns).subquery()
 
     def contains(self, column: ColumnElement[Any], text: str) -> ColumnElement[bool]:
         """instr() compares code points."""

@@ -72,6 +72,18 @@ Index(  # as the others; what has no symbol, as most files, pays nothing for it
     postgresql_where=WITH_SYMBOL,
 )
 
+OF_AN_ASSET = records.c.external_id.is_not(None)
+
+Index(  # the records of an asset, the latest last; led by no source: no look-up of (source, key) takes this way
+    "ix_records_asset",
+    records.c.external_id,
+    records.c.source,
+    records.c.occurred_at,
+    records.c.record_id,
+    sqlite_where=OF_AN_ASSET,
+    postgresql_where=OF_AN_ASSET,
+)
+
 LISTED = "POSIX"
 """PostgreSQL's collation of `source` in the index by which the records of a source are listed. It compares as the
 column's own one does; a condition has to name it."""
@@ -176,6 +188,7 @@ runs = Table(
     Column("error", Words),
     Column("resumes", BigId),
     Index(None, "source", "run_id"),
+    Index(None, "source", "started_at"),  # those of the same hour of the week
     Index(None, "source", "status", "run_id"),  # the newest run of each status
     Index(None, "status", "run_id"),
     Index(None, "finished_at", "run_id"),

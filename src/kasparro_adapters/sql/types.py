@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -39,6 +40,18 @@ def instant(read: datetime) -> datetime:
 def storable(text: str) -> str:
     """The text without what no database takes (NUL, lone surrogates), each replaced by U+FFFD."""
     return _UNSTORABLE.sub("\N{REPLACEMENT CHARACTER}", text)
+
+
+def storable_json(value: Any) -> Any:
+    """The JSON value with texts that every database takes; they may come from outside (an error's message)."""
+    match value:
+        case str():
+            return storable(value)
+        case Mapping():
+            return {storable(name): storable_json(item) for name, item in value.items()}
+        case list() | tuple():
+            return [storable_json(item) for item in value]
+    return value
 
 
 class Instant(TypeDecorator[datetime]):

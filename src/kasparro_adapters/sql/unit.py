@@ -11,8 +11,11 @@ from kasparro_adapters.sql.repositories.checkpoints import SqlCheckpoints
 from kasparro_adapters.sql.repositories.entities import SqlEntities
 from kasparro_adapters.sql.repositories.events import SqlEvents
 from kasparro_adapters.sql.repositories.findings import SqlFindings
+from kasparro_adapters.sql.repositories.histories import SqlHistories
+from kasparro_adapters.sql.repositories.identity import SqlIdentity
 from kasparro_adapters.sql.repositories.keys import SqlKeys
 from kasparro_adapters.sql.repositories.leases import SqlLeases
+from kasparro_adapters.sql.repositories.mentions import SqlMentions
 from kasparro_adapters.sql.repositories.partitions import SqlPartitions
 from kasparro_adapters.sql.repositories.rates import SqlRates
 from kasparro_adapters.sql.repositories.raw import SqlRaw
@@ -46,8 +49,11 @@ class SqlUnitOfWork:
         self.schedules = SqlSchedules(session, database)
         self.answers = SqlAnswers(session, database)
         self.entities = SqlEntities(session, database)
+        self.identity = SqlIdentity(session, database)
+        self.mentions = SqlMentions(session, database)
         self.findings = SqlFindings(session, database)
         self.schemas = SqlSchemas(session, database)
+        self.histories = SqlHistories(session, database)
         self.retention = SqlRetention(session, database)
         self.rates = SqlRates(session, database)
 

@@ -17,6 +17,8 @@ from kasparro_app.api.docs_pages import OPERATIONS as DOCS
 from kasparro_app.api.operation import Call, Operation
 from kasparro_app.api.problems import Problem, not_found
 from kasparro_app.api.routes import (
+    anomalies,
+    by_hand,
     compare,
     entities,
     events,
@@ -35,11 +37,13 @@ from kasparro_app.service import Service
 OPERATIONS: Final[tuple[Operation, ...]] = (
     *records.OPERATIONS,
     *entities.OPERATIONS,
+    *by_hand.OPERATIONS,
     *health.OPERATIONS,
     *sources.OPERATIONS,
     *ledger.OPERATIONS,
     *compare.OPERATIONS,
     *findings.OPERATIONS,
+    *anomalies.OPERATIONS,
     *triggers.OPERATIONS,
     *events.OPERATIONS,
     *metrics.OPERATIONS,

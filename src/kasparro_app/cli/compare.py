@@ -16,9 +16,13 @@ if TYPE_CHECKING:
     from kasparro_app.comparison import Compared
     from kasparro_core.ports import UnitOfWork
 
-METRICS = ("metric", "a", "b", "delta", "ratio")
+METRICS = ("metric", "a", "b", "delta", "ratio", "expected", "verdict")
+NULL_RATES = ("path", "a", "b", "delta", "expected", "verdict")
 FIELDS = ("path", "change", "before", "after", "run_id")
-ANOMALIES = ("run_id", "metric", "found", "expected_low", "expected_high")
+RECORDS = ("records", "count", "keys")
+FATES = ("added", "changed", "gone", "returned", "unknown")
+MOST_RATES = 20
+"""Null rates are many: so many of them are shown, of those that differ or are not as expected the most different."""
 
 
 def compare(
@@ -28,8 +32,9 @@ def compare(
     *,
     as_json: AsJson = False,
 ) -> None:
-    """Two runs of one source side by side: every figure, what changed between them, what stands out."""
-    from kasparro_app.comparison import DifferentSourcesError, UnknownRunError, compare_runs, comparison_view
+    """Two runs of one source side by side: every figure with what was expected, what became of the records."""
+    from kasparro_app.comparison import DifferentSourcesError, UnknownRunError, compare_runs
+    from kasparro_app.comparison_view import comparison_view
     from kasparro_app.views import json_object
 
     settings = invocation(context).settings()
@@ -49,16 +54,58 @@ def compare(
 
 def _print(view: dict[str, Any]) -> None:
     print(f"source {view['source']}")
-    _table(METRICS, view["metrics"])
+    _table(METRICS, [_shown(row) for row in view["metrics"] if row["a"] is not None or row["b"] is not None])
     for word in view["changed"]:
         print(f"{word}: {cell(view['a'][word]) or 'none'} -> {cell(view['b'][word]) or 'none'}")
     for heading, columns, rows in (
+        ("How empty the items were, where that differs:", NULL_RATES, _rates(view["null_rates"])),
         ("Changes of shape between them:", FIELDS, view["changed_fields"]),
-        ("What stands out:", ANOMALIES, view["anomalies"]),
+        (_of_records(view["records"]), RECORDS, _fates(view["records"])),
     ):
         if rows:
             print(heading)
             _table(columns, rows)
+    if view["anomalies"]:
+        print("What stands out:")
+    for finding in view["anomalies"]:
+        print(f"  run {finding['run_id']}: {cell(finding['explanation'], limit=None)}")
+    for note in view["notes"]:
+        print(f"Note: {note}")
+
+
+def _rates(rows: list[dict[str, Any]]) -> list[dict[str, Any]]:
+    telling = [row for row in rows if row["delta"] or row["verdict"] in {"low", "high"}]
+    telling.sort(key=lambda row: (-abs(row["delta"] or 0), row["path"]))
+    return [_shown(row) for row in telling[:MOST_RATES]]
+
+
+def _shown(row: dict[str, Any]) -> dict[str, Any]:
+    """A row with its expected range in words."""
+    expected, verdict = row["expected"], row["verdict"]
+    return {**row, "expected": expected and _range(expected), "verdict": "" if verdict == "unknown" else verdict}
+
+
+def _range(expected: dict[str, Any]) -> str:
+    match expected["low"], expected["high"]:
+        case None, None:
+            return ""
+        case None, high:
+            return f"at most {cell(high)}"
+        case low, None:
+            return f"at least {cell(low)}"
+        case low, high:
+            return f"{cell(low)} to {cell(high)}"
+
+
+def _of_records(records: dict[str, Any] | None) -> str:
+    if records is None:
+        return ""
+    return f"Records, from the end of run {records['from_run']} to the end of run {records['to_run']}:"
+
+
+def _fates(records: dict[str, Any] | None) -> list[dict[str, Any]]:
+    found = [(name, records[name]) for name in FATES] if records else []
+    return [{"records": name, "count": of["count"], "keys": ", ".join(of["keys"])} for name, of in found if of["count"]]
 
 
 def _table(columns: tuple[str, ...], rows: list[dict[str, Any]]) -> None:

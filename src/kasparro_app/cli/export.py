@@ -29,6 +29,9 @@ def export(  # noqa: PLR0913 - each option is a parameter
     source: OneSource = None,
     kind: Annotated[str | None, typer.Option("--kind", help="Only this kind.")] = None,
     symbol: Annotated[str | None, typer.Option("--symbol", help="Only this symbol.")] = None,
+    entity: Annotated[
+        str | None, typer.Option("--entity", metavar="ID", help="Only what is linked to this entity, or speaks of it.")
+    ] = None,
     q: Annotated[str | None, typer.Option("--q", help="Only what holds this text.")] = None,
     start_date: Annotated[str | None, typer.Option("--start-date", help="Occurred then or later.")] = None,
     end_date: Annotated[
@@ -54,6 +57,7 @@ def export(  # noqa: PLR0913 - each option is a parameter
         source=source,
         kind=kind,
         symbol=symbol,
+        entity=entity,
         q=q,
         start_date=instant_of("--start-date", start_date),
         end_date=instant_of("--end-date", end_date, whole_day=True),

@@ -8,11 +8,13 @@ from typing import Annotated
 import typer
 
 from kasparro_app.cli import (
+    anomalies,
     backfill,
     check,
     compare,
     demo,
     doctor,
+    entities,
     export,
     healthcheck,
     init,
@@ -86,6 +88,8 @@ for _name, _verb in (
 ):
     app.command(_name)(_verb)
 app.add_typer(rejections.verbs, name="rejections")
+app.add_typer(anomalies.verbs, name="anomalies")
+app.add_typer(entities.verbs, name="entities")
 app.add_typer(schema.verbs, name="schema")
 app.add_typer(keys.verbs, name="keys")
 app.add_typer(state.verbs, name="state")

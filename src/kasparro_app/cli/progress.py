@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING
 from kasparro_app.cli.exits import say
 from kasparro_app.observers import SilentObserver
 from kasparro_core.errors import KasparroError
-from kasparro_core.model import Counters, Event, Rejection, Run, RunStatus
-from kasparro_core.ports import Observer
+from kasparro_core.model import Counters, Event, EventType, Rejection, Run, RunStatus
 
 if TYPE_CHECKING:
     from rich.progress import Progress, TaskID
@@ -25,7 +24,7 @@ _LINE_EVERY = 5.0
 
 
 @contextmanager
-def shown_progress() -> Iterator[Observer]:
+def shown_progress() -> Iterator[Narrator]:
     """An observer that shows what happens while the context is open."""
     if not sys.stderr.isatty():
         yield PlainProgress()
@@ -45,6 +44,11 @@ class Narrator(SilentObserver):
     def __init__(self, tell: Callable[[str], None]) -> None:
         self._tell = tell
         self._told: dict[int, int] = {}
+        self._alarms: dict[int, list[str]] = {}
+
+    def alarms(self, run: Run | None) -> tuple[str, ...]:
+        """What stood out in a run, in a sentence each."""
+        return () if run is None else tuple(self._alarms.get(run.run_id, ()))
 
     def run_waiting(self, source: str, run_id: int | None, /) -> None:
         """Another process has the source."""
@@ -62,7 +66,10 @@ class Narrator(SilentObserver):
                 self._tell(f"{run.source}: rejected: {_place(partition, rejection)}: {rejection.message}")
 
     def noted(self, run: Run, event: Event, /) -> None:
-        """Something that a person should know."""
+        """Something that a person should know; what stands out is kept, to be told beneath the table."""
+        if event.type is EventType.ANOMALY:
+            self._alarms.setdefault(run.run_id, []).append(str(event.data["explanation"]))
+            return
         facts = ", ".join(f"{name} {value}" for name, value in event.data.items() if value not in (None, ""))
         self._tell(f"{run.source}: {event.type}: {facts}")
 

@@ -23,7 +23,7 @@ T = TypeVar("T")
 OneSource = Annotated[str | None, typer.Option("--source", help="Only this source.")]
 Limit = Annotated[int, typer.Option("--limit", min=1, max=1_000_000, help="At most so many.")]
 
-SOURCE_COLUMNS = ("source", "type", "kind", "schedule", "enabled", "records", "last_status", "last_run_at")
+SOURCE_COLUMNS = ("source", "type", "kind", "schedule", "enabled", "records", "last_status", "last_run_at", "anomalies")
 RUN_COLUMNS = (
     "run_id", "source", "trigger", "status", "started_at", "seconds", "fetched", "inserted", "updated", "unchanged",
     "rejected", "error",
@@ -63,7 +63,10 @@ def sources(context: typer.Context, *, as_json: AsJson = False) -> None:
     settings = invocation(context).settings()
 
     async def question(work: UnitOfWork) -> list[dict[str, Any]]:
-        return [await _source_view(work, settings, name) for name in settings.sources]
+        alarms = await work.findings.open_anomalies()
+        return [
+            {**await _source_view(work, settings, name), "anomalies": alarms.get(name, 0)} for name in settings.sources
+        ]
 
     views = run_async(ask(settings, question))
     print_views(views, SOURCE_COLUMNS, as_json=as_json, nothing="No sources are configured.")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -18,6 +19,8 @@ if TYPE_CHECKING:
 COLUMNS = (
     "source", "status", "fetched", "inserted", "updated", "unchanged", "rejected", "batches", "requests", "seconds",
 )  # fmt: skip
+MOST_ALARMS = 5
+"""Of more findings of one run so many are told beneath the table."""
 
 
 def run(
@@ -54,7 +57,8 @@ async def cycle(settings: Settings, names: Sequence[str], *, full: bool = False,
     with shown_progress() as observer:
         async with open_runtime(settings, observer=observer, names=names) as runtime:
             jobs = [runtime.jobs[name] for name in names]
-            return await run_cycle(runtime.runner, jobs, full=full, wait=wait)
+            outcomes = await run_cycle(runtime.runner, jobs, full=full, wait=wait)
+    return [replace(outcome, alarms=observer.alarms(outcome.run)) for outcome in outcomes]
 
 
 def print_outcomes(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
@@ -66,8 +70,19 @@ def print_outcomes(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
             say(f"{outcome.source}: {code}: {message}")
         elif outcome.status == "skipped":
             say(f"{outcome.source}: skipped, it runs elsewhere")
+        _tell_alarms(outcome)
     if any(outcome.run and outcome.run.counters.rejected for outcome in outcomes):
         say("`kasparro rejections list` shows what was rejected, and why.")
+
+
+def _tell_alarms(outcome: Outcome) -> None:
+    for sentence in outcome.alarms[:MOST_ALARMS]:
+        say(f"{outcome.source}: {sentence}")
+    if outcome.alarms and outcome.run is not None:
+        more = len(outcome.alarms) - MOST_ALARMS
+        which = f"{more:,} more findings: " if more > 0 else ""
+        listing = f"`kasparro anomalies list --run {outcome.run.run_id}` lists what stands out"
+        say(f"{which}{listing}, `anomalies show` the numbers behind it.")
 
 
 def _view(outcome: Outcome) -> dict[str, Any]:

@@ -95,14 +95,22 @@ class RetentionTable(Strict):
     versions: str | None = None
     runs: str | None = None
     resolved_rejections: str | None = None
+    closed_anomalies: str | None = None
     records: str | None = None
 
-    @field_validator("raw", "versions", "runs", "resolved_rejections", "records")
+    @field_validator("raw", "versions", "runs", "resolved_rejections", "closed_anomalies", "records")
     @classmethod
     def _understood(cls, amount: str | None) -> str | None:
         if amount is not None:
             parse_amount(amount)
         return amount
+
+
+class IdentityTable(Strict):
+    """`[identity]`: whether the same thing is known again across sources, and a file that says which it is."""
+
+    enabled: bool = True
+    mapping: str | None = Field(default=None, min_length=1)
 
 
 class Tables(Strict):
@@ -113,4 +121,5 @@ class Tables(Strict):
     log: LogTable = LogTable()
     chaos: ChaosTable = ChaosTable()
     retention: RetentionTable = RetentionTable()
+    identity: IdentityTable = IdentityTable()
     environment: str = "development"

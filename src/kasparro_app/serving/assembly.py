@@ -62,7 +62,10 @@ def service_of(settings: Settings, options: ServeOptions, container: Container, 
         options=options,
         store=container.store(),
         clock=container.clock(),
-        jobs={name: job_of(enabled[name], source) for name, source in sources.items()},
+        jobs={
+            name: job_of(enabled[name], source, identity=settings.tables.identity.enabled)
+            for name, source in sources.items()
+        },
         desk=container.desk(),
         stopping=ending.stopping,
     )

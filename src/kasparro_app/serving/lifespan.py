@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from kasparro_app.api.auth import is_loopback, stored_keys
+from kasparro_app.runtime import say_names
 from kasparro_app.scheduling.clock import Clockwork
 from kasparro_app.service import Service
 from kasparro_app.serving.ending import Ending
@@ -114,6 +115,7 @@ class Life:
 
     async def _prepare(self) -> None:
         await self.service.store.migrate()
+        await say_names(self.service.settings, self.service.store, self.service.clock)
         if self.timetable is not None:
             await self.timetable.settle()
         await self._warn_when_open()

@@ -5,6 +5,7 @@ items ──observe──▶ Shape ──changes──▶ what to tell ──lea
 
 from kasparro_core.drift.apply import shows, without
 from kasparro_core.drift.document import Memory, change_view, document_of, memory_of
+from kasparro_core.drift.empty import null_rates
 from kasparro_core.drift.judge import changes, told
 from kasparro_core.drift.learn import has_news, is_required, is_sure, learned, outline, places
 from kasparro_core.drift.observe import ItemStyle, observe
@@ -35,6 +36,7 @@ __all__ = [
     "kinds_text",
     "learned",
     "memory_of",
+    "null_rates",
     "observe",
     "outline",
     "places",

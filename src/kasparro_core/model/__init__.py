@@ -1,8 +1,11 @@
 """Frozen values that the ports speak in."""
 
+from kasparro_core.model.anomaly import Anomaly, AnomalyQuery, AnomalyScope, AnomalyState, Mute
 from kasparro_core.model.batch import SLICE_ROWS, Batch, Cursor, Decoded, FetchFacts, PartitionNews, Validator
 from kasparro_core.model.checkpoint import GONE, UNREADABLE_KEY, Checkpoint, Lease, PartitionState, cursor_of
-from kasparro_core.model.finding import Anomaly, DriftEvent, Entity, EntityLink, EntityQuery, FindingQuery
+from kasparro_core.model.entity import Entity, EntityLink, EntityQuery
+from kasparro_core.model.facts import Latency, PastRun, RunFacts
+from kasparro_core.model.finding import DriftEvent, FindingQuery
 from kasparro_core.model.listing import NOTHING, Departed, Extent, Present
 from kasparro_core.model.raw import BatchRead, PackedPayload, RawPayload, StoredRaw, pack, payload_identity, unpack
 from kasparro_core.model.record import (
@@ -58,6 +61,9 @@ __all__ = [
     "UNREADABLE_KEY",
     "Amounts",
     "Anomaly",
+    "AnomalyQuery",
+    "AnomalyScope",
+    "AnomalyState",
     "ApiKey",
     "Batch",
     "BatchRead",
@@ -77,14 +83,17 @@ __all__ = [
     "FetchFacts",
     "FindingQuery",
     "GivenAnswer",
+    "Latency",
     "LatestRuns",
     "Lease",
     "Metric",
+    "Mute",
     "Observation",
     "Order",
     "PackedPayload",
     "PartitionNews",
     "PartitionState",
+    "PastRun",
     "Place",
     "PreparedRecord",
     "Present",
@@ -99,6 +108,7 @@ __all__ = [
     "RejectionQuery",
     "RejectionState",
     "Run",
+    "RunFacts",
     "RunQuery",
     "RunStatus",
     "ScheduleState",

@@ -32,6 +32,7 @@ class FetchFacts:
     """How a read went. `url` never holds a secret; `bytes_fetched` counts bytes on the wire (or of the file).
 
     `retry_reasons` tells the retries apart ("429", "5xx", "timeout", "connection" ...); its counts add up to `retries`.
+    `took`: of each request that was answered, the seconds from sending it to the last byte of its answer.
     """
 
     observed_at: datetime
@@ -42,6 +43,7 @@ class FetchFacts:
     retries: int = 0
     throttled: int = 0
     retry_reasons: Mapping[str, int] = field(default_factory=dict)
+    took: Sequence[float] = ()
 
 
 @dataclass(frozen=True, slots=True)

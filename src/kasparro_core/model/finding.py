@@ -1,43 +1,10 @@
-"""What people look into: canonical things, changes of shape, runs that stand out."""
+"""What people look into: canonical things, changes of shape."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class Entity:
-    """The canonical thing several sources talk about. `merged_into`: it turned out to be that one."""
-
-    entity_id: int
-    kind: str
-    symbol: str | None = None
-    name: str | None = None
-    merged_into: int | None = None
-
-
-@dataclass(frozen=True, slots=True)
-class EntityLink:
-    """A source's own id for an entity, how it was found (`method`) and how sure that is (`confidence`, 0 to 1)."""
-
-    source: str
-    external_id: str
-    entity_id: int
-    method: str
-    confidence: Decimal
-
-
-@dataclass(frozen=True, slots=True)
-class EntityQuery:
-    """Filters of a listing of entities, in ascending entity_id, greater than `after`."""
-
-    kind: str | None = None
-    symbol: str | None = None
-    q: str | None = None
-    after: int | None = None
-    limit: int = 50
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,22 +26,8 @@ class DriftEvent:
 
 
 @dataclass(frozen=True, slots=True)
-class Anomaly:
-    """A run whose figure lies outside of what its predecessors let expect."""
-
-    anomaly_id: int
-    source: str
-    run_id: int
-    metric: str
-    found: Decimal
-    expected_low: Decimal
-    expected_high: Decimal
-    detected_at: datetime
-
-
-@dataclass(frozen=True, slots=True)
 class FindingQuery:
-    """Filters of a listing of drift events or anomalies, newest first, with an id below `before`."""
+    """Filters of a listing of drift events, newest first, with an id below `before`."""
 
     source: str | None = None
     run_id: int | None = None

@@ -103,7 +103,8 @@ class RecordVersion:
 class RecordQuery:
     """Filters of a read. Bounds are inclusive; None means no filter. Times are instants (UTC).
 
-    `q` is found in titles, whatever the case. `entity`: records whose (source, external_id) is linked to that entity.
+    `q` is found in titles, whatever the case. `entity`: records whose (source, external_id) is linked to that entity,
+    or to the one that it was merged into, and articles that speak of it.
     `gone`: only those that their source no longer has, or only the others.
     """
 
@@ -116,7 +117,7 @@ class RecordQuery:
     updated_since: datetime | None = None
     min_value: Decimal | None = None
     max_value: Decimal | None = None
-    entity: int | None = None
+    entity: str | None = None
     gone: bool | None = None
 
 

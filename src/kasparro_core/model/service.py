@@ -33,6 +33,8 @@ class Metric(StrEnum):
     """By code; refused items and noted values, each time they are seen."""
     DRIFT = "drift"
     """By change: added, removed, retyped, renamed, nullability."""
+    ANOMALIES = "anomalies"
+    """By the figure that stood out; each finding that was told."""
     GAPS = "gaps"
     """Feeds in which everything was new, so that items in between may be lost; label ""."""
 
@@ -67,11 +69,15 @@ class EventType(StrEnum):
     FEED_MOVED = "feed.moved"
     RECORDS_GONE = "records.gone"
     GONE_REFUSED = "gone.refused"
+    ENTITIES_MERGED = "entities.merged"
+    ENTITIES_SPLIT = "entities.split"
+    ENTITIES_UNDONE = "entities.undone"
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """Something that happened, committed together with what it tells of. `data` holds JSON values.
+    """Something that happened, committed together with what it tells of. `data` holds JSON values; `source` is empty
+    where it is about several.
 
     `event_id` grows in the order of commits (0: not stored yet), so that a listener who goes on after the last one he
     saw misses none.
@@ -166,12 +172,13 @@ class GivenAnswer:
 
 
 class Prunable(StrEnum):
-    """What can be pruned. The first five are keys of `[retention]`; the others are the service's own."""
+    """What can be pruned. The first six are keys of `[retention]`; the others are the service's own."""
 
     RAW = "raw"
     VERSIONS = "versions"
     RUNS = "runs"
     RESOLVED_REJECTIONS = "resolved_rejections"
+    CLOSED_ANOMALIES = "closed_anomalies"
     RECORDS = "records"
     EVENTS = "events"
     ANSWERS = "answers"

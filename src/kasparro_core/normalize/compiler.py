@@ -9,7 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 from kasparro_core.model.record import PreparedRecord, RawRecord
-from kasparro_core.normalize import candles, quotes  # noqa: F401  (they declare their kinds)
+from kasparro_core.normalize import candles, quotes, renames  # noqa: F401  (they declare their kinds)
 from kasparro_core.normalize.articles import IDENTITY
 from kasparro_core.normalize.attributes import declaration, required_names
 from kasparro_core.normalize.batches import CompiledMapping, Normalized

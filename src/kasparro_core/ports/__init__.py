@@ -3,11 +3,14 @@
 from kasparro_core.ports.budgets import Budgets, Change, RateStore
 from kasparro_core.ports.clock import Clock
 from kasparro_core.ports.fetch import Effort, Fetcher, FetchRequest, FetchResponse, RateRules, RetryRules
+from kasparro_core.ports.histories import Histories
+from kasparro_core.ports.identity import EntityStore, IdentityStore
+from kasparro_core.ports.ledger import RawStore, RunLog
+from kasparro_core.ports.mentions import MentionStore
 from kasparro_core.ports.observer import Observer
 from kasparro_core.ports.ownership import Liveness, ProcessHandle
 from kasparro_core.ports.service import (
     AnswerStore,
-    EntityStore,
     EventLog,
     FindingStore,
     KeyStore,
@@ -21,10 +24,8 @@ from kasparro_core.ports.storage import (
     CheckpointStore,
     LeaseStore,
     PartitionStore,
-    RawStore,
     RecordRepository,
     RejectionStore,
-    RunLog,
     ValidatorStore,
 )
 from kasparro_core.ports.unit import Store, UnitOfWork
@@ -43,9 +44,12 @@ __all__ = [
     "FetchResponse",
     "Fetcher",
     "FindingStore",
+    "Histories",
+    "IdentityStore",
     "KeyStore",
     "LeaseStore",
     "Liveness",
+    "MentionStore",
     "Observer",
     "Originated",
     "PartitionStore",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
+from kasparro_core.model.anomaly import Anomaly, AnomalyQuery, AnomalyState, Mute
 from kasparro_core.model.drift import SchemaVersion
-from kasparro_core.model.finding import Anomaly, DriftEvent, Entity, EntityLink, EntityQuery, FindingQuery
+from kasparro_core.model.finding import DriftEvent, FindingQuery
 from kasparro_core.model.service import (
     Amounts,
     ApiKey,
@@ -125,22 +126,6 @@ class AnswerStore(Protocol):
         ...
 
 
-class EntityStore(Protocol):
-    """Canonical things and the sources' ids for them."""
-
-    async def list(self, query: EntityQuery, /) -> Sequence[Entity]:
-        """Entities in ascending entity_id. `q` is found in names, whatever the case."""
-        ...
-
-    async def get(self, entity_id: int, /) -> Entity | None:
-        """One entity, or None."""
-        ...
-
-    async def links(self, entity_id: int, /) -> Sequence[EntityLink]:
-        """The sources' ids for an entity, by source and external_id."""
-        ...
-
-
 class FindingStore(Protocol):
     """What needs a person."""
 
@@ -152,8 +137,56 @@ class FindingStore(Protocol):
         """Changes of shape, newest first."""
         ...
 
-    async def anomalies(self, query: FindingQuery, /) -> Sequence[Anomaly]:
-        """Runs that stand out, newest first."""
+    async def add_anomalies(self, found: Sequence[Anomaly], /) -> Sequence[Anomaly]:
+        """Keep findings, and return those that are to be told, with their ids.
+
+        One of a run is new unless the run has it already. One of a record or a source is new unless it stands: that one
+        takes its figures and grows, and keeps its state. What a mute covers is kept as muted, and not told; one that
+        was muted and is covered no more opens, and is told. (Given ids and states do not count.)
+        """
+        ...
+
+    async def anomalies(self, query: AnomalyQuery, /) -> Sequence[Anomaly]:
+        """What stands out, newest first."""
+        ...
+
+    async def anomaly(self, anomaly_id: int, /) -> Anomaly | None:
+        """One finding, or None."""
+        ...
+
+    async def standing(self, source: str, /) -> Sequence[Anomaly]:
+        """All findings of a source that stand: of a record or of the source, not resolved. In the order of ids."""
+        ...
+
+    async def close(
+        self,
+        ids: Sequence[int],
+        state: AnomalyState,
+        at: datetime,
+        /,
+        *,
+        by: str | None = None,
+        note: str | None = None,
+    ) -> int:
+        """Bring those of them that may (see `AnomalyState.after`) to a state; return how many. Without `by` and `note`
+        those that it has stay."""
+        ...
+
+    async def open_anomalies(self) -> Mapping[str, int]:
+        """How many are open of each source that has any."""
+        ...
+
+    async def mutes(self, source: str | None = None, /) -> Sequence[Mute]:
+        """All mutes (of one source), by source, metric and subject; those whose time is over too."""
+        ...
+
+    async def add_mute(self, mute: Mute, /) -> Mute:
+        """Keep a mute, in the place of one of the same source, metric and subject; open findings that it covers become
+        muted. Returns it with its id."""
+        ...
+
+    async def remove_mute(self, mute_id: int, /) -> bool:
+        """Take a mute away; what it muted stays so until it is seen again. False when there is none of that id."""
         ...
 
 
@@ -178,6 +211,7 @@ class Retention(Protocol):
     - versions: by observed_at. runs: by finished_at, with their reads; never a running run, the newest run of a source,
       its newest success and failure, nor one with a read whose payload is still kept.
     - resolved_rejections: those that are resolved or dropped, by first_seen_at.
+    - closed_anomalies: those that are not open, by last_seen_at. One that still stood is new when it is seen again.
     - records: by updated_at, with their versions. Only when asked.
     - events, answers, slots: by their instant; the newest slot of a source stays.
 

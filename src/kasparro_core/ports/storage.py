@@ -1,4 +1,5 @@
-"""The storage ports of the data: records, payloads, runs, positions, ownership. `unit` ties them together.
+"""The storage ports of the data: records, positions, ownership; `ledger` has those of what was read. `unit` ties them
+together.
 
 Promises that hold for every method of every store:
 
@@ -18,8 +19,8 @@ from typing import Protocol
 from kasparro_core.errors import UnstorableError
 from kasparro_core.model.batch import Cursor, Validator
 from kasparro_core.model.checkpoint import Checkpoint, Lease, PartitionState
+from kasparro_core.model.entity import AssetId
 from kasparro_core.model.listing import Present
-from kasparro_core.model.raw import BatchRead, PackedPayload, StoredRaw
 from kasparro_core.model.record import (
     EVERY_RECORD,
     NEWEST_FIRST,
@@ -33,7 +34,7 @@ from kasparro_core.model.record import (
     UpsertOutcome,
 )
 from kasparro_core.model.rejection import Rejection, RejectionQuery, StoredRejection
-from kasparro_core.model.run import Counters, LatestRuns, Run, RunQuery, RunStatus, Trigger
+from kasparro_core.model.span import Fate, Keys, Span
 
 
 class RecordRepository(Protocol):
@@ -83,6 +84,17 @@ class RecordRepository(Protocol):
         """Up to `limit` matching records in ascending record_id, greater than `after`."""
         ...
 
+    async def fates(self, span: Span, /, *, keys: int = 20) -> Mapping[Fate, Keys]:
+        """What became of the records of a source in a span (see `fate_of` in `kasparro_core.model.span`), with up to
+        so many keys for each fate that there was. The cost grows with what was written since the earlier run, where the
+        span has its `after_seq`; else with all records of the source."""
+        ...
+
+    async def latest(self, assets: Sequence[AssetId], /) -> list[StoredRecord]:
+        """Of each of these assets, any number, the record that occurred last, by (occurred_at, record_id); one without
+        occurred_at where there is no other. In the order of source and external_id; what has none is left out."""
+        ...
+
     async def versions(self, record_id: int, /, *, limit: int | None = None) -> list[RecordVersion]:
         """Earlier versions (at most `limit`), latest first by (occurred_at, observed_at, place in the payloads)."""
         ...
@@ -119,75 +131,6 @@ class RecordRepository(Protocol):
 
     async def estimate(self, query: RecordQuery = EVERY_RECORD, /) -> int:
         """About how many records match, in bounded time."""
-        ...
-
-
-class RawStore(Protocol):
-    """Raw payloads by content."""
-
-    async def put(self, source: str, partition: str, packed: PackedPayload, /) -> int:
-        """Store a payload, or find the same bytes with the same facts of this partition; returns its raw_id."""
-        ...
-
-    async def get(self, raw_id: int, /) -> StoredRaw | None:
-        """A payload with its exact bytes, or None."""
-        ...
-
-    async def find(self, source: str, partition: str, identity: str, /) -> StoredRaw | None:
-        """The payload of a partition with this `payload_identity`, or None."""
-        ...
-
-
-class RunLog(Protocol):
-    """The ledger of runs and of their reads."""
-
-    async def start(self, source: str, trigger: Trigger, started_at: datetime, /, *, resumes: int | None = None) -> Run:
-        """Add a running run with zero counters."""
-        ...
-
-    async def add(self, run_id: int, delta: Counters, /) -> None:
-        """Add to the counters of a running run. Raises ConflictError if the run is not running (it was taken over)."""
-        ...
-
-    async def record_read(self, read: BatchRead, /, *, counters: Counters) -> None:
-        """Note a read under (run_id, partition, seq). The same three again add their counters, and what was refused,
-        to the same row (slices of one payload)."""
-        ...
-
-    async def finish(
-        self,
-        run_id: int,
-        status: RunStatus,
-        finished_at: datetime,
-        /,
-        *,
-        error_code: str | None = None,
-        error: str | None = None,
-    ) -> Run:
-        """Give a running run its final state, and add it to the totals (records, runs, duration, requests, bytes,
-        throttled) in the same breath. Raises ConflictError if it is not running."""
-        ...
-
-    async def get(self, run_id: int, /) -> Run | None:
-        """One run, or None."""
-        ...
-
-    async def reads(self, source: str, /, *, after: int = 0, limit: int = 500) -> Sequence[BatchRead]:
-        """Up to `limit` reads of a source that have a raw payload and a `read_id` greater than `after`, in ascending
-        read_id, which is the order in which they were committed."""
-        ...
-
-    async def listing(self, source: str, partition: str, /) -> Sequence[BatchRead]:
-        """The reads of a partition, with or without payload, from the newest one on that was the FIRST of a listing, in
-        the order in which they were made. None was: empty."""
-        ...
-
-    async def list(self, query: RunQuery, /) -> list[Run]:
-        """Runs, newest first."""
-        ...
-
-    async def latest(self, source: str | None = None, /) -> Sequence[LatestRuns]:
-        """The newest runs of every source that ever ran (of one source), by source; not those OF_THE_PAST."""
         ...
 
 

@@ -6,9 +6,12 @@ from contextlib import AbstractAsyncContextManager
 from typing import Protocol
 
 from kasparro_core.ports.budgets import RateStore
+from kasparro_core.ports.histories import Histories
+from kasparro_core.ports.identity import EntityStore, IdentityStore
+from kasparro_core.ports.ledger import RawStore, RunLog
+from kasparro_core.ports.mentions import MentionStore
 from kasparro_core.ports.service import (
     AnswerStore,
-    EntityStore,
     EventLog,
     FindingStore,
     KeyStore,
@@ -21,10 +24,8 @@ from kasparro_core.ports.storage import (
     CheckpointStore,
     LeaseStore,
     PartitionStore,
-    RawStore,
     RecordRepository,
     RejectionStore,
-    RunLog,
     ValidatorStore,
 )
 
@@ -103,6 +104,16 @@ class UnitOfWork(Protocol):
         ...
 
     @property
+    def identity(self) -> IdentityStore:
+        """What decides on entities, in this transaction."""
+        ...
+
+    @property
+    def mentions(self) -> MentionStore:
+        """What articles speak of, in this transaction."""
+        ...
+
+    @property
     def findings(self) -> FindingStore:
         """Drift and anomalies of this transaction."""
         ...
@@ -110,6 +121,11 @@ class UnitOfWork(Protocol):
     @property
     def schemas(self) -> SchemaStore:
         """Remembered shapes of this transaction."""
+        ...
+
+    @property
+    def histories(self) -> Histories:
+        """Records beside their past, as this transaction sees them."""
         ...
 
     @property

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Any
 
@@ -41,3 +42,8 @@ def gone_refused(run: Run, departed: Departed, at: datetime) -> Event:
     """So many records were not in a complete listing that none was marked."""
     data = {"missing": departed.missing, "stood": departed.stood, "max": departed.most}
     return Event(EventType.GONE_REFUSED, run.source, run.run_id, at, data)
+
+
+def entities_decided(what: EventType, data: Mapping[str, Any], at: datetime) -> Event:
+    """A person has decided about entities, which may be of several sources."""
+    return Event(what, "", None, at, data)

@@ -118,6 +118,7 @@ class Ingest:
         async with aclosing(_ahead(prepared) if self._job.read_ahead else prepared) as batches:
             async for each in batches:
                 await writer.write(each)
+                self._book.latencies.add(each.batch.fetch.took)
                 if roll is not None:
                     roll.saw(each, writer.seen_at or each.batch.fetch.observed_at)
                 del each
@@ -130,12 +131,15 @@ class Ingest:
 
     async def _prepare(self, name: str, batch: Batch) -> PreparedBatch:
         try:
-            return await asyncio.to_thread(
-                prepare_batch, batch, self._mapping, keep_raw=self._job.keep_raw, watch=self._watch(name)
-            )
+            return await asyncio.to_thread(self._prepared_and_seen, name, batch)
         except SourceError as error:  # nothing of it is written; what it cost was spent all the same
             error.fetch = error.fetch or batch.fetch
             raise
+
+    def _prepared_and_seen(self, name: str, batch: Batch) -> PreparedBatch:
+        prepared = prepare_batch(batch, self._mapping, keep_raw=self._job.keep_raw, watch=self._watch(name))
+        self._book.glance.saw(name, batch, prepared)
+        return prepared
 
     async def _finish_payload(self, writer: PartitionWriter, position: SlicePosition, name: str) -> Cursor:
         """Write the slices of a stored payload that a dead run left, without asking the upstream again."""

@@ -23,7 +23,8 @@ class SourceJob:
     `windows_as_of_then`: what a past window shows is not as things are now, but as they were at its end.
     `mark_gone`: records that a complete listing does not show are marked, unless their share of those that stood is
     more than `mark_gone_max` (0..1). `patience`: so many seconds a timed run waits for a partition that asks not to be
-    asked yet. `drift`: what to do when the shape of the items changes, `item_style`: how they are written."""
+    asked yet. `drift`: what to do when the shape of the items changes, `item_style`: how they are written. `anomalies`:
+    its runs and records are compared with their past. `identity`: its assets are linked to entities."""
 
     source: Source
     mapping: RecordMapping
@@ -39,6 +40,8 @@ class SourceJob:
     patience: float = LONGEST_PATIENCE
     drift: DriftRule = DriftRule.EVOLVE
     item_style: ItemStyle = ItemStyle.JSON
+    anomalies: bool = True
+    identity: bool = True
 
     @property
     def name(self) -> str:

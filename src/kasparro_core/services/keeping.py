@@ -15,7 +15,10 @@ from kasparro_core.errors import UnstorableError
 from kasparro_core.model import Counters, Observation, PreparedRecord, Record, Rejection, Stage, UpsertOutcome
 from kasparro_core.normalize.canonical import canonical_json, content_hash
 from kasparro_core.ports import UnitOfWork
+from kasparro_core.services.identify import identify
+from kasparro_core.services.mentions import mention
 from kasparro_core.services.prepare import Slice
+from kasparro_core.services.renames import follow
 
 T = TypeVar("T")
 R = TypeVar("R")
@@ -26,12 +29,14 @@ _ODD = re.compile("[\x00\ud800-\udfff]")
 @dataclass(frozen=True, slots=True)
 class Sight:
     """Where a slice was seen: its partition, the observation of its records, and the run that its rejections belong to.
-    `again` is False where the same items are seen a second time (a replay)."""
+    `again` is False where the same items are seen a second time (a replay), `identity` where nobody asks which things
+    they are about."""
 
     partition: str
     observation: Observation
     run_id: int
     again: bool = True
+    identity: bool = True
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,6 +57,11 @@ async def keep(work: UnitOfWork, part: Slice, sight: Sight, *, careful: bool) ->
         outcome = await work.records.upsert(part.records, sight.observation)
     refused = tuple(_refusal(prepared, error) for prepared, error in failed)
     await _reject(work, (*part.rejections, *part.notes, *refused), sight, careful=careful)
+    if sight.identity and (outcome.inserted or outcome.updated or not sight.again):
+        went_in = _without(part.records, failed)
+        await identify(work, went_in, sight.observation)
+        await follow(work, went_in, sight.observation)
+        await mention(work, went_in, sight.observation, again=sight.again)
     loaded = _loaded(part.records, {id(prepared) for prepared, _ in failed})
     if loaded:
         seen = sight.observation
@@ -100,6 +110,13 @@ async def piecewise(
         else:
             done.append(result)
     return done, refused
+
+
+def _without(
+    records: Sequence[PreparedRecord], failed: Sequence[tuple[PreparedRecord, UnstorableError]]
+) -> Sequence[PreparedRecord]:
+    refused = {id(prepared) for prepared, _ in failed}
+    return [prepared for prepared in records if id(prepared) not in refused] if refused else records
 
 
 def _loaded(records: Sequence[PreparedRecord], failed: set[int]) -> list[str]:

@@ -16,6 +16,8 @@ from kasparro_core.model.window import Window
 from kasparro_core.policy.courtesy import Hold, hold_of
 from kasparro_core.ports import Originated, Source, Store, UnitOfWork
 from kasparro_core.services.events import gone_refused
+from kasparro_core.services.glance import Glance
+from kasparro_core.services.latency import Latencies
 from kasparro_core.services.partition_names import is_fit
 from kasparro_core.services.shapes import ShapeBook
 
@@ -46,7 +48,7 @@ async def _reads(work: UnitOfWork, source: Source, states: Iterable[PartitionSta
 class PartitionBook:
     """The partitions of one source during one run. `whole`: it has just one, so that what is not in that is nowhere in
     the source; `departed` is what was not in it. `shapes`: what its items look like, watched in runs of the live
-    source alone."""
+    source alone. `latencies`: how long its requests took. `glance`: whether anything was left out."""
 
     def __init__(
         self, source: Source, states: Iterable[PartitionState] = (), reads: Mapping[str, datetime] | None = None
@@ -59,6 +61,8 @@ class PartitionBook:
         self.whole = False
         self.departed: Departed | None = None
         self.shapes: ShapeBook | None = None
+        self.latencies = Latencies()
+        self.glance = Glance()
 
     @classmethod
     async def load(cls, store: Store, source: Source) -> PartitionBook:

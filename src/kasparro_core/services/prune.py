@@ -24,6 +24,7 @@ _ORDER = (
     Prunable.RECORDS,
     Prunable.VERSIONS,
     Prunable.RESOLVED_REJECTIONS,
+    Prunable.CLOSED_ANOMALIES,
     Prunable.RAW,
     Prunable.RUNS,  # after the payloads, which keep their runs
     *OWN,

@@ -21,6 +21,7 @@ from kasparro_core.services.outcome import STOPPED, Verdict, verdict
 from kasparro_core.services.replay_scope import EVERYTHING, ReplayScope
 from kasparro_core.services.replay_walk import ReplayWalk
 from kasparro_core.services.run import LEASE_TTL
+from kasparro_core.services.run_facts import write_facts
 from kasparro_core.services.steps import retried, unbroken
 
 
@@ -36,8 +37,10 @@ class Replayer:
         observer: Observer,
         *,
         lease_ttl: float = LEASE_TTL,
+        code_version: str | None = None,
     ) -> None:
         self._store = store
+        self._code_version = code_version
         self._clock = clock
         self._decoders = decoders
         self._observer = observer
@@ -110,6 +113,7 @@ class Replayer:
         try:
             async with keeper.begin() as work:
                 lease = await keeper.renew_in(work)
+                await write_facts(work, claim.run, self._code_version)
                 run = await work.runs.finish(
                     claim.run.run_id, end.status, self._clock.now(), error_code=end.error_code, error=end.error
                 )

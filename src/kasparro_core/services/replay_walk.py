@@ -160,7 +160,7 @@ class ReplayWalk:
         read, job = step.read, self._job
         seen_at = job.seen_at(read.partition, read.observed_at)
         observation = Observation(job.name, run_id, read.raw_id, seen_at, job.history, job.by_occurrence)
-        sight = Sight(read.partition, observation, read.run_id, again=False)
+        sight = Sight(read.partition, observation, read.run_id, again=False, identity=job.identity)
         kept = await keep(work, step.part, sight, careful=careful)
         await self._settle(work, step, kept)
         return counted(step.part, kept)

@@ -25,11 +25,14 @@ from kasparro_core.services.ingest import Ingest
 from kasparro_core.services.jobs import SourceJob
 from kasparro_core.services.lease import LeaseKeeper
 from kasparro_core.services.outcome import STOPPED, Verdict, verdict
+from kasparro_core.services.outliers import NOTHING, Outliers, examine
 from kasparro_core.services.partition_names import check_name
 from kasparro_core.services.partition_states import PartitionBook
+from kasparro_core.services.run_facts import write_facts
 from kasparro_core.services.shapes import ShapeBook
 from kasparro_core.services.steps import retried, unbroken
 from kasparro_core.services.totals import retries
+from kasparro_core.services.watch import watch
 
 _log = logging.getLogger("kasparro")
 
@@ -52,6 +55,8 @@ class _Progress:
     book: PartitionBook | None = None
     cost: Counters = Counters()
     reasons: Counter[str] = field(default_factory=Counter)
+    outliers: Outliers = NOTHING
+    full: bool = False
 
     def ended(self) -> dict[str, KasparroError | None]:
         """Those that came to an end, each with its error if it failed."""
@@ -63,7 +68,15 @@ class _Progress:
         if self.book is None:
             return []
         shapes = await self.book.shapes.end(work, run, now) if self.book.shapes else ()
-        return [*await self.book.end(work, self.ended(), run, now), *shapes]
+        outliers = await self.outliers.tell(work, run, now)
+        return [*await self.book.end(work, self.ended(), run, now), *shapes, *outliers]
+
+    def is_comparable(self, run: Run) -> bool:
+        """Whether what the run counted can be compared with other runs: it read its whole source, and no more than
+        any run does."""
+        if self.full or run.resumes is not None or self.book is None or not self.partitions:
+            return False
+        return self.completed == set(self.partitions) and self.book.glance.is_whole(self.completed)
 
     def failed(self, partition: str, error: SourceError) -> None:
         """Note a failure, and what the requests behind it cost although they brought nothing."""
@@ -77,6 +90,8 @@ class _Progress:
             )
             self.cost = self.cost.plus(spent)
             self.reasons.update(fetch.retry_reasons)
+            if self.book is not None:
+                self.book.latencies.add(fetch.took)
 
 
 class Runner:
@@ -93,9 +108,11 @@ class Runner:
         *,
         lease_ttl: float = LEASE_TTL,
         at_once: int | None = None,
+        code_version: str | None = None,
     ) -> None:
         self._store = store
         self._clock = clock
+        self._code_version = code_version
         self._decoders = decoders
         self._observer = observer
         self._places = nullcontext() if at_once is None else asyncio.Semaphore(at_once)
@@ -122,7 +139,7 @@ class Runner:
 
     async def _carry_out(self, job: SourceJob, claim: Claim, *, full: bool) -> Run:
         keeper = self.claims.keeper(claim)
-        run, progress = claim.run, _Progress()
+        run, progress = claim.run, _Progress(full=full)
         try:
             self.claims.announce(claim)
             async with keeper.beating(), self._places:
@@ -163,6 +180,7 @@ class Runner:
             book=book,
         )
         await self._all_partitions(job, run, ingest, progress, book)
+        progress.outliers = await retried(self._clock, lambda: examine(self._store, job, run, self._clock.now()))
 
     async def _all_partitions(
         self, job: SourceJob, run: Run, ingest: Ingest, progress: _Progress, book: PartitionBook
@@ -215,6 +233,8 @@ class Runner:
                 lease = await keeper.renew_in(work)
                 now = self._clock.now()
                 events = await progress.conclude(work, run, now)
+                comparable = progress.is_comparable(run)
+                facts = await write_facts(work, run, self._code_version, progress.book, comparable=comparable)
                 if progress.cost != Counters():
                     await work.runs.add(run.run_id, progress.cost)
                     await work.totals.add(job.name, retries(progress.reasons))
@@ -222,6 +242,7 @@ class Runner:
                 finished = await work.runs.finish(
                     run.run_id, end.status, now, error_code=end.error_code, error=end.error
                 )
+                events += await watch(work, job, finished, facts, now)
                 await work.leases.release(lease)
                 for event in (*events, run_finished(finished)):
                     await work.events.append(event)

@@ -27,6 +27,7 @@ from kasparro_core.drift import (
     is_sure,
     joined,
     judged,
+    null_rates,
     observe,
     sampled,
     shows,
@@ -34,7 +35,7 @@ from kasparro_core.drift import (
     without,
 )
 from kasparro_core.errors import PermanentSourceError
-from kasparro_core.model import DriftEvent, Event, EventType, Metric, RawRecord, Rejection, Run, Stage
+from kasparro_core.model import DriftEvent, Event, EventType, Metric, RawRecord, Rejection, Run, RunFacts, Stage
 from kasparro_core.model.drift import Alteration, Change, DriftRule
 from kasparro_core.ports import Store, UnitOfWork
 from kasparro_core.services.jobs import SourceJob
@@ -81,6 +82,7 @@ class ShapeBook:
         self._partitions: set[str] = set()
         self._acted: list[Change] = []
         self._waiting = known.waiting()
+        self._version = known.accepted.version if known.accepted is not None else None
 
     @classmethod
     async def load(cls, store: Store, job: SourceJob) -> ShapeBook:
@@ -132,7 +134,17 @@ class ShapeBook:
         conclusion = conclude(self._known, seen, self._job.item_style, self._job.drift, run.run_id, at)
         if conclusion.version is not None:
             await work.schemas.save(conclusion.version)
+            if conclusion.version.accepted_at is not None:
+                self._version = conclusion.version.version
         return await self._tell(work, conclusion, run, at)
+
+    def told_in(self, facts: RunFacts) -> RunFacts:
+        """The facts of the run with what was seen here; the version is the one that holds once `end` has written it."""
+        with self._lock:
+            seen = self._seen.copy()
+            seen.add_items(self._strange)
+        rates, cut = null_rates(seen)
+        return replace(facts, schema_version=self._version, items=seen.count, null_rates=rates, null_rates_cut=cut)
 
     async def _tell(self, work: UnitOfWork, conclusion: Conclusion, run: Run, at: datetime) -> Sequence[Event]:
         if not conclusion.told:

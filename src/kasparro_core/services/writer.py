@@ -242,7 +242,7 @@ class PartitionWriter:
             history=self._job.history,
             by_occurrence=self._job.by_occurrence,
         )
-        return Sight(self._partition, observation, self._run.run_id)
+        return Sight(self._partition, observation, self._run.run_id, identity=self._job.identity)
 
     def _read(self, place: Place, refused: int) -> BatchRead:
         return BatchRead(

@@ -12,17 +12,24 @@ Register the marker `slow`.
 import pytest
 
 _SUITES = (
+    "anomalies",
     "answers",
     "ended",
     "entities",
     "events",
+    "facts",
+    "fates",
     "exactness",
     "findings",
+    "histories",
     "history",
+    "identity",
     "keys",
     "leases",
     "ledger",
     "listings",
+    "mentions",
+    "mutes",
     "order",
     "positions",
     "queries",
@@ -41,14 +48,20 @@ _SUITES = (
 # Before the suites are imported: their failing asserts then show values.
 pytest.register_assert_rewrite(*(f"{__name__}.{suite}" for suite in _SUITES))
 
+from kasparro_core.testing.anomalies import AnomalyContract  # noqa: E402
 from kasparro_core.testing.answers import AnswerContract  # noqa: E402
 from kasparro_core.testing.entities import EntityContract  # noqa: E402
 from kasparro_core.testing.events import EventContract  # noqa: E402
+from kasparro_core.testing.fates import FatesContract  # noqa: E402
 from kasparro_core.testing.findings import FindingContract  # noqa: E402
+from kasparro_core.testing.histories import HistoriesContract  # noqa: E402
+from kasparro_core.testing.identity import IdentityContract  # noqa: E402
 from kasparro_core.testing.keys import KeyContract  # noqa: E402
 from kasparro_core.testing.leases import LeaseContract, ProcessHandleContract  # noqa: E402
 from kasparro_core.testing.ledger import RawStoreContract, RunLogContract  # noqa: E402
 from kasparro_core.testing.listings import GoneContract, ListingContract  # noqa: E402
+from kasparro_core.testing.mentions import MentionContract  # noqa: E402
+from kasparro_core.testing.mutes import MuteContract  # noqa: E402
 from kasparro_core.testing.positions import CheckpointContract, PartitionContract, ValidatorContract  # noqa: E402
 from kasparro_core.testing.queries import RecordQueryContract  # noqa: E402
 from kasparro_core.testing.rates import RateContract  # noqa: E402
@@ -63,16 +76,22 @@ from kasparro_core.testing.totals import TotalsContract  # noqa: E402
 from kasparro_core.testing.work import StoreContract, UnitOfWorkContract  # noqa: E402
 
 __all__ = [
+    "AnomalyContract",
     "AnswerContract",
     "CheckpointContract",
     "DecoderContract",
     "EntityContract",
     "EventContract",
+    "FatesContract",
     "FindingContract",
     "GoneContract",
+    "HistoriesContract",
+    "IdentityContract",
     "KeyContract",
     "LeaseContract",
     "ListingContract",
+    "MentionContract",
+    "MuteContract",
     "PartitionContract",
     "ProcessHandleContract",
     "RateContract",

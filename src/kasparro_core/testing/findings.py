@@ -1,16 +1,19 @@
-"""The contract of FindingStore."""
+"""The contract of FindingStore, of changes of shape."""
 
 from __future__ import annotations
 
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import replace
 from decimal import Decimal
 
 import pytest
 
-from kasparro_core.model.finding import Anomaly, DriftEvent, FindingQuery
+from kasparro_core.model.finding import DriftEvent, FindingQuery
 from kasparro_core.ports import Store
 from kasparro_core.testing.build import later
-from kasparro_core.testing.entities import Keep
+
+Keep = Callable[[Sequence[DriftEvent]], Awaitable[None]]
+"""Commits rows as they are, with the ids that they bring."""
 
 
 def drift(drift_id: int, source: str = "s", run_id: int = 1) -> DriftEvent:
@@ -31,12 +34,6 @@ def drift(drift_id: int, source: str = "s", run_id: int = 1) -> DriftEvent:
     )
 
 
-def anomaly(anomaly_id: int, source: str = "s", run_id: int = 1) -> Anomaly:
-    """A run that stands out, by figures that no float holds."""
-    low = Decimal("-0.1000000000000000055511151231257827")
-    return Anomaly(anomaly_id, source, run_id, f"m{anomaly_id}", Decimal(2**70), low, Decimal(7), later(anomaly_id))
-
-
 _PLACES = ((2, "s", 1), (4, "other", 1), (5, "s", 2), (8, "s", 3), (9, "other", 2))
 """Id, source and run of each finding."""
 
@@ -54,14 +51,13 @@ QUERIES = [
 
 
 class FindingContract:
-    """Drift and anomalies. Needs a fixture `store`: migrated and empty, and a fixture `keep` (see entities.Keep)."""
+    """Drift. Needs a fixture `store`: migrated and empty, and a fixture `keep` (see Keep)."""
 
     async def test_findings_come_back_as_they_are(self, store: Store, keep: Keep) -> None:
         """Every field is there, instants and Decimals exactly, absent ones as None."""
-        await keep([drift(2), drift(3), anomaly(4)])
+        await keep([drift(2), drift(3)])
         async with store.begin(write=False) as work:
             assert list(await work.findings.drift(FindingQuery())) == [drift(3), drift(2)]
-            assert list(await work.findings.anomalies(FindingQuery())) == [anomaly(4)]
 
     @pytest.mark.parametrize(("query", "ids"), QUERIES, ids=str)
     async def test_lists_drift_newest_first(
@@ -71,15 +67,6 @@ class FindingContract:
         await keep([drift(*place) for place in _PLACES])
         async with store.begin(write=False) as work:
             assert [found.drift_id for found in await work.findings.drift(query)] == ids
-
-    @pytest.mark.parametrize(("query", "ids"), QUERIES, ids=str)
-    async def test_lists_anomalies_newest_first(
-        self, store: Store, keep: Keep, query: FindingQuery, ids: list[int]
-    ) -> None:
-        """The same of runs that stand out."""
-        await keep([anomaly(*place) for place in _PLACES])
-        async with store.begin(write=False) as work:
-            assert [found.anomaly_id for found in await work.findings.anomalies(query)] == ids
 
     async def test_added_drift_gets_ids_in_order(self, store: Store) -> None:
         """Each event under the next id, whatever id it brought, with every field exactly; ids go on in the next unit of

@@ -18,6 +18,7 @@ from kasparro_core.model import (
 from kasparro_core.ports import Store
 from kasparro_core.testing.build import SOURCE, begin_run, committed_run, later, payload
 from kasparro_core.testing.ended import COUNTERS, EndedRunContract
+from kasparro_core.testing.facts import RunFactsContract
 
 
 class RawStoreContract:
@@ -78,7 +79,7 @@ class RawStoreContract:
             assert await work.raw.get(999_999) is None
 
 
-class RunLogContract(EndedRunContract):
+class RunLogContract(EndedRunContract, RunFactsContract):
     """The ledger. Needs a fixture `store`: migrated and empty."""
 
     async def test_starts_a_running_run_with_zero_counters(self, store: Store) -> None:

@@ -25,10 +25,10 @@ from kasparro_core.model import (
     SortField,
     StoredRecord,
 )
-from kasparro_core.model.finding import EntityLink
+from kasparro_core.model.entity import AssetId, Entity
 from kasparro_core.ports import Store
 from kasparro_core.testing.build import SOURCE, bring_in, later, observe, record, table
-from kasparro_core.testing.entities import Keep
+from kasparro_core.testing.entities import link
 from kasparro_core.testing.strategies import decimals, instants
 
 ORDERS = tuple(Order(field, descending) for field in SortField for descending in (False, True))
@@ -60,8 +60,7 @@ _queries = st.builds(
 
 
 class RecordQueryContract:
-    """The reading methods of RecordRepository. Needs a fixture `store`: migrated and empty, and a fixture `keep` (see
-    `kasparro_core.testing.entities.Keep`) for it."""
+    """The reading methods of RecordRepository. Needs a fixture `store`: migrated and empty."""
 
     @settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.differing_executors])
     @given(
@@ -188,20 +187,20 @@ class RecordQueryContract:
             RecordQuery(symbol="BTC", min_value=Decimal(3)): 3,
             RecordQuery(gone=False): 9,
             RecordQuery(gone=True): 0,
-            RecordQuery(entity=1): 0,
+            RecordQuery(entity="none"): 0,
         }
         async with store.begin(write=False) as work:
             assert {query: await work.records.count(query) for query in asked} == asked
             assert {query: await work.records.estimate(query) for query in asked} == asked
 
-    async def test_filters_by_entity(self, store: Store, keep: Keep) -> None:
+    async def test_filters_by_entity(self, store: Store) -> None:
         """The records of an entity are those whose source and external_id are linked to it, in every order."""
-        await keep([EntityLink(source, "btc", 7, "symbol", Decimal(1)) for source in (SOURCE, "two")])
-        await keep([EntityLink("three", "btc", 8, "symbol", Decimal(1)), EntityLink(SOURCE, "x", 7, "id", Decimal(1))])
+        await link(store, Entity("seven", "asset"), (SOURCE, "btc"), ("two", "btc"), (SOURCE, "x"))
+        await link(store, Entity("eight", "asset"), ("three", "btc"))
         await observe(store, record("a", external_id="btc"), record("b", external_id="eth"), record("btc"))
         for source in ("two", "three"):
             await observe(store, record("a", source=source, external_id="btc"), source=source)
-        query = RecordQuery(entity=7)
+        query = RecordQuery(entity="seven")
         for order in ORDERS:
             found = await _paged(store, query, order, 1)
             assert sorted(row.record.source for row in found) == [SOURCE, "two"]
@@ -210,7 +209,42 @@ class RecordQueryContract:
             assert await work.records.count(query) == await work.records.estimate(query) == 2
             assert len(await work.records.changes(query, after_seq=0)) == 2
             assert await work.records.count(replace(query, source=SOURCE)) == 1
-            assert await work.records.count(RecordQuery(entity=9)) == 0
+            assert await work.records.count(RecordQuery(entity="nine")) == 0
+
+    async def test_a_merged_entity_is_that_which_it_was_merged_into(self, store: Store) -> None:
+        """Its id finds the records of the other one, page by page and counted; an id that never was finds none."""
+        await link(store, Entity("seven", "asset"), (SOURCE, "btc"), (SOURCE, "xbt"))
+        await link(store, Entity("six", "asset", merged_into="seven"))
+        await observe(store, record("a", external_id="btc"), record("b", external_id="xbt"), record("c"))
+        for order in ORDERS:
+            found = await _paged(store, RecordQuery(entity="six"), order, 1)
+            assert sorted(row.record.key for row in found) == ["a", "b"]
+        async with store.begin(write=False) as work:
+            assert await work.records.count(RecordQuery(entity="six")) == 2
+
+    async def test_the_latest_record_of_an_asset(self, store: Store) -> None:
+        """The one that occurred last, of equal ones the one that came last; one without an instant if all are."""
+        await observe(
+            store,
+            record("new", external_id="a", occurred_at=later(9)),
+            record("old", external_id="a", occurred_at=later(3)),
+            record("undated", external_id="a"),
+            record("first", external_id="é", occurred_at=later(1)),
+            record("second", external_id="é", occurred_at=later(1)),
+            record("never", external_id="n"),
+            record("never again", external_id="n"),
+            record("a"),
+        )
+        await observe(store, record("new", source="two", external_id="a"), source="two")
+        wanted = [("two", "a"), (SOURCE, "é"), (SOURCE, "n"), (SOURCE, "b"), (SOURCE, "a"), (SOURCE, "a"), (SOURCE, "")]
+        async with store.begin(write=False) as work:
+            found = await work.records.latest([AssetId(*asset) for asset in wanted])
+            assert [(row.record.source, row.record.key) for row in found] == [
+                (SOURCE, "new"), (SOURCE, "never again"), (SOURCE, "second"), ("two", "new"),
+            ]  # fmt: skip
+            assert found[0] == (await work.records.get(found[0].record_id))
+            many = await work.records.latest([AssetId(SOURCE, str(number)) for number in range(300)])
+            assert list(many) == []
 
 
 async def _paged(store: Store, query: RecordQuery, order: Order, limit: int) -> list[StoredRecord]:

@@ -1,4 +1,4 @@
-"""/data/{record_id} with its bytes and versions, and /entities, by real HTTP."""
+"""/data/{record_id} with its bytes and versions, by real HTTP."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import hashlib
 from decimal import Decimal
 
 import pytest
-from keeping import keep
 from live import Live
 from rows import AT, put, quotes
 
-from kasparro_app.api.shapes.entities import EntitiesAnswer, EntityAnswer
 from kasparro_app.api.shapes.records import RecordAnswer, VersionsAnswer
-from kasparro_core.model import BatchRead, Bound, Counters, Prunable, Trigger
-from kasparro_core.model.finding import Entity, EntityLink
+from kasparro_core.model import BatchRead, Bound, Counters, Prunable, Record, Trigger
+from kasparro_core.model.entity import Decision, Entity
+from kasparro_core.model.mention import Mention
+from kasparro_core.testing.entities import BITCOIN, known
 
 MARKUP = b"\xef\xbb\xbf<script>alert(1)</script>\r\n\x00\xff"
 
@@ -37,6 +37,28 @@ async def test_one_record(live: Live) -> None:
     await put(live.store, quotes(1, title="new"), at=AT.replace(hour=12))
     changed = await live.get(path, headers=tag)
     assert (changed.status, changed.json["title"], changed.json["revision"]) == (200, "new", 2)
+
+
+async def test_the_entities_of_a_record(live: Live) -> None:
+    """By the link of its id, or by its text; the tag changes with them, and what was merged is told as what it is."""
+    await put(live.store, [*quotes(1), Record("s", "story", "article", title="Bitcoin")])
+    rows = {row["key"]: row for row in (await live.get("/data")).json["data"]}
+    quote = next(row for key, row in rows.items() if key != "story")
+    paths = [f"/data/{each['record_id']}" for each in (quote, rows["story"])]
+    before = [await live.get(path) for path in paths]
+    assert [reply.json["entities"] for reply in before] == [[], []]
+    merged = Entity("xbt", "asset", merged_into="btc-bitcoin")
+    async with live.store.begin() as work:
+        linked = [known(quote["source"], quote["external_id"], "btc-bitcoin")]
+        await work.identity.save(Decision(made=[BITCOIN, merged], known=linked))
+        await work.mentions.put(rows["story"]["source"], {"story": [Mention("xbt", "name", Decimal("0.9"))]})
+        await work.commit()
+    after = [
+        await live.get(path, headers={"If-None-Match": b.headers["ETag"]})
+        for path, b in zip(paths, before, strict=True)
+    ]
+    told = [[(each["entity_id"], each["method"]) for each in reply.json["entities"]] for reply in after]
+    assert told == [[("btc-bitcoin", "own")], [("btc-bitcoin", "name")]]
 
 
 @pytest.mark.parametrize("path", ["", "/raw", "/versions"])
@@ -121,28 +143,3 @@ async def test_bytes_that_were_pruned(live: Live) -> None:
     path = f"/data/{await only_id(live)}"
     assert (await live.get(f"{path}/raw")).status == 410
     assert (await live.get(path)).status == 200
-
-
-async def test_entities(live: Live) -> None:
-    """A list by filters and pages; one entity with its links and each source's latest record."""
-    await keep(
-        live.store, [Entity(1, "coin", "BTC", "Bitcoin"), Entity(2, "coin", "ETH", "Ethereum"), Entity(3, "index")]
-    )
-    links = [("a", "0"), ("a", "1"), ("b", "0")]
-    await keep(live.store, [EntityLink(source, key, 1, "symbol", Decimal("0.95")) for source, key in links])
-    await put(live.store, quotes(3, "a"))
-    await put(live.store, quotes(1, "b"))
-    listed = await live.get("/entities?limit=2")
-    EntitiesAnswer.model_validate_json(listed.body)
-    assert [row["entity_id"] for row in listed.json["data"]] == [1, 2]
-    link = listed.headers["Link"]
-    assert [row["entity_id"] for row in (await live.get(link[1 : link.index(">")])).json["data"]] == [3]
-    for query, expected in (("symbol=eth", [2]), ("q=BIT", [1]), ("kind=index", [3]), ("kind=x", [])):
-        assert [row["entity_id"] for row in (await live.get(f"/entities?{query}")).json["data"]] == expected
-    one = await live.get("/entities/1")
-    EntityAnswer.model_validate_json(one.body)
-    assert [(each["source"], each["external_id"]) for each in one.json["links"]] == links
-    assert b'"confidence":0.95' in one.body
-    assert [(row["source"], row["key"]) for row in one.json["records"]] == [("a", "1"), ("b", "0")]
-    assert (await live.get("/entities/9")).status == 404
-    assert (await live.get("/entities?cursor=x")).status == 422

@@ -26,6 +26,8 @@ FAMILIES = {
     "etl_retries": ("counter", {"source", "reason"}),
     "etl_throttled": ("counter", {"source"}),
     "etl_drift_events": ("counter", {"source", "change"}),
+    "etl_anomalies": ("counter", {"source", "metric"}),
+    "etl_anomalies_open": ("gauge", {"source"}),
     "etl_lag_seconds": ("gauge", {"source"}),
     "http_requests": ("counter", {"route", "method", "status"}),
     "http_request_duration_seconds": ("histogram", {"route"}),
@@ -56,7 +58,8 @@ def value(samples: Samples, name: str, **labels: str) -> float | None:
 async def add_all_kinds(live: Live) -> None:
     """Sums of the kinds that a CSV source never has."""
     async with live.store.begin() as work:
-        await work.totals.add("prices", {(Metric.RETRIES, "429"): 2, (Metric.DRIFT, "added"): 1})
+        sums = {(Metric.RETRIES, "429"): 2, (Metric.DRIFT, "added"): 1, (Metric.ANOMALIES, "fetched"): 1}
+        await work.totals.add("prices", sums)
         await work.commit()
 
 

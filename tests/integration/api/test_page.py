@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import timedelta
 from html.parser import HTMLParser
 from pathlib import Path
@@ -13,6 +14,8 @@ from shop import csv_source, ran, write_prices
 
 from kasparro_core.errors import PermanentStorageError
 from kasparro_core.model import RunStatus, ScheduleState, Trigger
+from kasparro_core.model.entity import Decision
+from kasparro_core.testing.entities import BITCOIN, candidate, known, write
 
 HOSTILE = "<script>alert('x')</script><img src=x onerror=alert(1)>\"'&"
 
@@ -135,3 +138,18 @@ async def test_the_page_without_database(live: Live, monkeypatch: pytest.MonkeyP
     assert b"The database does not answer" in reply.body
     assert b"secret-host" not in reply.body
     assert b'http-equiv="refresh"' in reply.body
+
+
+async def test_the_panel_of_entities(live: Live) -> None:
+    """How many entities there are, how their links were found, and how many pairs wait, with the way to them."""
+    nothing = " ".join(Tags((await live.get("/")).body.decode()).texts)
+    assert "None yet." in nothing
+    links = [known("a", str(n), "btc-bitcoin", method="exact" if n else "own") for n in range(3)]
+    pairs = [candidate(1, "0.5")]
+    made = [BITCOIN, replace(BITCOIN, entity_id="old", merged_into="btc-bitcoin")]
+    await write(live.store, Decision(made=made, known=links, decided=[pairs[0].a], candidates=pairs))
+    page = Tags((await live.get("/")).body.decode())
+    text = " ".join(" ".join(page.texts).split())
+    assert "1 entity ; links by how they were found: exact 2, own 1." in text
+    assert "1 pair waits for a look" in text
+    assert "entities/candidates" in [value for _, name, value in page.attributes if name == "href"]

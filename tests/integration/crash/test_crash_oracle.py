@@ -21,6 +21,15 @@ pytestmark = NEEDS_POSIX
 BEGUN = "UPDATE runs SET status = 'running' WHERE source = 'market'"
 
 ALWAYS_WRONG = {
+    "a link lost": (
+        "DELETE FROM entity_links WHERE external_id = (SELECT min(external_id) FROM entity_links)",
+        "an entity",
+    ),
+    "an entity lost": ("DELETE FROM entities WHERE age = 1", "an entity"),
+    "a link of nothing": (
+        "UPDATE entity_links SET external_id = 'x' WHERE external_id IN (SELECT min(external_id) FROM entity_links)",
+        "an entity",
+    ),
     "a lost record": ("DELETE FROM records WHERE key = 'coin-3'", "ahead of the data"),
     "a lost rejection": ("DELETE FROM rejections WHERE key = 'row-7'", "ahead of the rejections"),
     "a lost payload": ("DELETE FROM raw_batches WHERE source = 'news'", "records without their payload"),

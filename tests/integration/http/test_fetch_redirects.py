@@ -79,6 +79,13 @@ async def test_a_post_keeps_its_method_where_the_standard_says(site, fetcher, as
     assert [request.method for request in site.seen] == ["POST", methods]
 
 
+async def test_a_secret_that_the_configured_path_holds_leaves_the_address_as_it_is(site, fetcher, ask):
+    """A path with the name of an account that is its key, too: links relative to the address still lead there."""
+    site.on("/acme-corp/items", lambda _: web.Response(text="there"))
+    answer = await fetcher.fetch(ask(f"{site.url}/acme-corp/items", secret_headers={"X-Key": "acme-corp"}))
+    assert answer.url == f"{site.url}/acme-corp/items"
+
+
 async def test_secrets_go_to_the_first_origin_alone(serving, fetcher, ask):
     """Keys, password and configured headers that look like secrets stay behind; other headers travel."""
     home, other = await serving(), await serving()

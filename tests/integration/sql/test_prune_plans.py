@@ -30,6 +30,7 @@ FILLED = {
     "runs": "run_id, source, trigger, status, started_at, finished_at, fetched, inserted, updated, unchanged, "
     "rejected, batches, bytes_fetched, requests, retries, throttled; n, 's', 'cli', 'succeeded', {at}, {at}, "
     + ", ".join(["0"] * 10),
+    "run_facts": "run_id, facts; n, '{{}}'",
     "raw_batches": "raw_id, source, partition, content_hash, facts_hash, codec, payload, decode_facts, record_count; "
     "n, 's', cast(n % 50 AS text), cast(n AS text), '', 'zlib', {blob}, '{{}}', 1",
     "run_batches": "run_id, partition, seq, raw_id, observed_at, counters; n, cast(n % 50 AS text), 1, n, {at}, '{{}}'",
@@ -39,6 +40,9 @@ FILLED = {
     "records": f"source, key, first_seen_at, updated_at, revision, change_seq, {STATE}; "
     "'s', cast(n AS text), {at}, {at}, 1, n, 'quote', '{{}}', '', 1, 1",
     "record_versions": f"record_id, observed_at, {STATE}; n, {{at}}, 'quote', '{{{{}}}}', '', 1, 1",
+    "anomalies": "source, run_id, scope, metric, subject, found, explanation, evidence, detected_at, state, times, "
+    "last_seen_at; 's', n, CASE WHEN n % 3 = 0 THEN 'run' ELSE 'record' END, 'm', cast(n AS text), {number}, '', "
+    "'{{}}', {at}, CASE n % 4 WHEN 0 THEN 'open' WHEN 1 THEN 'resolved' ELSE 'acknowledged' END, 1, {at}",
     "outbox": "event_id, type, source, at, data; n, 'drift', 's', {at}, '{{}}'",
     "idempotency_keys": "key, request_hash, status, body, created_at; cast(n AS text), '', 202, '', {at}",
     "schedule_slots": "source, slot_at, state, folded; 's', {at}, 'ran', 0",
@@ -54,7 +58,8 @@ async def full(database_url: str) -> AsyncIterator[SqlStore]:
         kind = session.dialect
         for table, row in FILLED.items():
             columns, values = row.split("; ", 1)
-            values = values.format(at=AT[kind], blob="x''" if kind == "sqlite" else "cast('' AS bytea)")
+            blob, number = ("x''", "'1'") if kind == "sqlite" else ("cast('' AS bytea)", "1")
+            values = values.format(at=AT[kind], blob=blob, number=number)
             if kind == "postgresql" and table != "raw_batches":
                 values = values.replace("'{}'", "cast('{}' AS jsonb)")
             await session.run(text(f"INSERT INTO {table} ({columns}) {SERIES[kind]} SELECT {values} FROM s"))

@@ -24,6 +24,8 @@ from kasparro_app.settings import settings_of
 from kasparro_core.errors import TransientSourceError
 from kasparro_core.model import Counters, Event, EventType, Rejection, Run, RunStatus, Trigger
 from kasparro_core.model.rejection import Stage
+from kasparro_core.services.alarms import told_view
+from kasparro_core.testing.anomalies import anomaly
 
 NOW = datetime(2026, 1, 5, 12, tzinfo=UTC)
 OURS = ("kasparro", "kasparro_core", "kasparro_adapters", "kasparro_app")
@@ -197,6 +199,18 @@ def test_what_happens_in_a_run_is_told() -> None:
     assert {"items": 1, "notes": 1, "codes": {"date": 1, "type": 1}}.items() <= told["items rejected"].items()
     assert {"error_code": "timeout", "error": "no answer"}.items() <= told["partition failed"].items()
     assert payload not in stream.getvalue()
+
+
+def test_a_finding_is_a_warning_with_its_sentence() -> None:
+    """One line, with the range that was expected; the evidence, which is long, stands under its id."""
+    stream = log()
+    found = anomaly(subject="bitcoin", evidence={"median": 3}, anomaly_id=12)
+    LoggingObserver().noted(run(), Event(EventType.ANOMALY, "prices", 7, run().started_at, told_view(found)))
+    (line,) = lines(stream)
+    told = {"event": "anomaly", "level": "warning", "source": "prices", "run_id": 7, "anomaly_id": 12}
+    told |= {"metric": "fetched", "subject": "bitcoin", "explanation": found.explanation, "found": str(2**70)}
+    assert told.items() <= line.items()
+    assert "evidence" not in line
 
 
 def rejection(stage: Stage, code: str, payload: str) -> Rejection:

@@ -10,8 +10,10 @@ from rich.console import Console
 from rich.progress import Progress
 
 from kasparro_app.cli.progress import PlainProgress, RichProgress, summary
+from kasparro_app.cli.run import print_outcomes
+from kasparro_app.cycle import Outcome
 from kasparro_core.errors import PermanentSourceError
-from kasparro_core.model import Counters, Rejection, Run, RunStatus, Stage, Trigger
+from kasparro_core.model import Counters, Event, EventType, Rejection, Run, RunStatus, Stage, Trigger
 
 RUN = Run(7, "prices", Trigger.CLI, RunStatus.RUNNING, datetime(2024, 1, 1, tzinfo=UTC))
 
@@ -87,3 +89,21 @@ def test_a_run_that_read_nothing_is_its_status() -> None:
     lines: list[str] = []
     PlainProgress(lines.append, clock=lambda: 0.0).run_finished(replace(RUN, status=RunStatus.FAILED))
     assert lines == ["prices: run 7 failed"]
+
+
+def test_what_stands_out_is_told_beneath_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    """Not among the lines of progress; afterwards the first five sentences of each run, how many more there are, and
+    where the numbers are."""
+    lines: list[str] = []
+    observer = PlainProgress(lines.append)
+    for number in range(7):
+        event = Event(EventType.ANOMALY, "prices", 7, RUN.started_at, {"explanation": f"Sentence {number}."})
+        observer.noted(RUN, event)
+    assert lines == []
+    done = replace(RUN, status=RunStatus.SUCCEEDED, finished_at=RUN.started_at)
+    quiet = Outcome("news", replace(done, run_id=8))
+    print_outcomes([Outcome("prices", done, alarms=observer.alarms(RUN)), quiet], as_json=False)
+    *told, more = capsys.readouterr().err.splitlines()
+    assert told == [f"prices: Sentence {number}." for number in range(5)]
+    assert more.startswith("2 more findings: `kasparro anomalies list --run 7` lists what stands out")
+    assert observer.alarms(quiet.run) == observer.alarms(None) == ()

@@ -37,6 +37,8 @@ METRICS = {
     "etl_retries_total": {"source", "reason"},
     "etl_throttled_total": {"source"},
     "etl_drift_events_total": {"source", "change"},
+    "etl_anomalies_total": {"source", "metric"},
+    "etl_anomalies_open": {"source"},
     "etl_lag_seconds": {"source"},
     "http_requests_total": {"route", "method", "status"},
     "http_request_duration_seconds": {"route", "le"},

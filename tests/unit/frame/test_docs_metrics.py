@@ -20,7 +20,7 @@ ROW = re.compile(r"^\| `(\w+)` \| (\w+) \|", re.MULTILINE)
 
 def answered() -> Iterator[tuple[str, str]]:
     """Name and type of each metric as a scrape of a service that did nothing yet shows it."""
-    text = prometheus.render(Ledger({}, {}, {}), datetime(2026, 1, 1, tzinfo=UTC)) + http_metrics.render()
+    text = prometheus.render(Ledger({}, {}, {}, {}), datetime(2026, 1, 1, tzinfo=UTC)) + http_metrics.render()
     for family in text_string_to_metric_families(text.decode()):
         yield family.name + ("_total" if family.type == "counter" else ""), family.type
 

@@ -100,7 +100,7 @@ def test_every_key_of_a_preset_can_be_overridden():
 def test_an_unknown_preset_names_the_known_and_a_near_one():
     """A mistyped preset says what there is and what was probably meant."""
     with pytest.raises(
-        ValidationError, match=r"coingecko\.markets, coinpaprika\.tickers.*Did you mean 'coingecko\.markets'"
+        ValidationError, match=r"coingecko\.markets, coinpaprika\.changelog.*Did you mean 'coingecko\.markets'"
     ):
         config(preset="coingeko.market")
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 from sqlalchemy import Row, bindparam, insert, select, update
@@ -11,7 +11,7 @@ from kasparro_adapters.sql.database import Database
 from kasparro_adapters.sql.service_tables import outbox
 from kasparro_adapters.sql.session import Session
 from kasparro_adapters.sql.tables import EVENTS, change_counter
-from kasparro_adapters.sql.types import storable
+from kasparro_adapters.sql.types import storable_json
 from kasparro_core.model import Event, EventType
 from kasparro_core.normalize.canonical import canonical_json
 
@@ -57,20 +57,8 @@ def _values(event: Event) -> dict[str, Any]:
         "source": event.source,
         "run_id": event.run_id,
         "at": event.at,
-        "data": canonical_json(_storable(event.data)),
+        "data": canonical_json(storable_json(event.data)),
     }
-
-
-def _storable(value: Any) -> Any:
-    """The JSON value with texts that every database takes; they may come from outside (an error's message)."""
-    match value:
-        case str():
-            return storable(value)
-        case Mapping():
-            return {storable(name): _storable(item) for name, item in value.items()}
-        case list() | tuple():
-            return [_storable(item) for item in value]
-    return value
 
 
 def _event(row: Row[Any]) -> Event:

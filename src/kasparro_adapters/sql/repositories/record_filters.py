@@ -8,12 +8,12 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import ColumnElement, Text, UnaryExpression, exists, false, func, literal, literal_column, tuple_
+from sqlalchemy import ColumnElement, Text, UnaryExpression, false, func, literal, literal_column, or_, select, tuple_
 from sqlalchemy.sql.operators import custom_op
 
 from kasparro_adapters.sql.database import Database
+from kasparro_adapters.sql.identity_tables import entities, entity_links, entity_mentions
 from kasparro_adapters.sql.ordering import order_text
-from kasparro_adapters.sql.service_tables import entity_links
 from kasparro_adapters.sql.tables import LISTED, records, value_order
 from kasparro_adapters.sql.types import BigId
 from kasparro_core.model import Order, Place, RecordQuery, SortField
@@ -178,6 +178,17 @@ def _unindexed(column: ColumnElement[str]) -> ColumnElement[str]:
     return UnaryExpression(column, operator=custom_op("+"), type_=column.type)
 
 
-def _linked(entity: int) -> ColumnElement[bool]:
-    link, table = entity_links.c, records.c
-    return exists().where(link.entity_id == entity, link.source == table.source, link.external_id == table.external_id)
+def _linked(entity: str) -> ColumnElement[bool]:
+    """By the ids of its records: both databases look them up by the indexes of assets and of mentions, however many
+    others there are."""
+    link, mention, table = entity_links.c, entity_mentions.c, records.alias().c
+    merged_into = select(entities.c.merged_into).where(entities.c.entity_id == entity).scalar_subquery()
+    meant = func.coalesce(merged_into, literal(entity, Text))
+    linked = select(table.record_id).where(
+        link.entity_id == meant, link.source == table.source, link.external_id == table.external_id
+    )
+    called = select(entities.c.entity_id).where(or_(entities.c.entity_id == meant, entities.c.merged_into == meant))
+    mentioned = select(table.record_id).where(
+        mention.entity_id.in_(called), mention.source == table.source, mention.key == table.key
+    )
+    return records.c.record_id.in_(linked.union_all(mentioned))

@@ -10,7 +10,9 @@ from sqlalchemy import ColumnElement, func, select
 
 from kasparro_adapters.sql.database import Database
 from kasparro_adapters.sql.repositories.record_estimate import estimated
+from kasparro_adapters.sql.repositories.record_fates import fates_of, fates_statement
 from kasparro_adapters.sql.repositories.record_filters import Filters, further, is_bounded, without_implied
+from kasparro_adapters.sql.repositories.record_latest import latest_records
 from kasparro_adapters.sql.repositories.record_rows import record_version, stored_record
 from kasparro_adapters.sql.session import Session
 from kasparro_adapters.sql.tables import CHANGES, change_counter, record_versions, records
@@ -25,6 +27,8 @@ from kasparro_core.model import (
     SortField,
     StoredRecord,
 )
+from kasparro_core.model.entity import AssetId
+from kasparro_core.model.span import Fate, Keys, Span
 
 Condition = ColumnElement[bool]
 
@@ -60,6 +64,18 @@ class RecordQueries:
         columns = (records.c.record_id, records.c.key, records.c.first_seen_at < before)
         statement = select(*columns).where(*conditions).order_by(*self._columns(query, _BY_ID)).limit(limit)
         return list(map(Present._make, await self._session.all(statement)))
+
+    async def fates(self, span: Span, /, *, keys: int = 20) -> dict[Fate, Keys]:
+        """What became of the records of a source in a span."""
+        seq, query = records.c.change_seq, RecordQuery(source=span.source)
+        among = [*self._filters.conditions(query, along=None if span.after_seq is None else seq.name)]
+        if span.after_seq is not None:
+            among.append(seq > span.after_seq)
+        return fates_of(await self._session.all(fates_statement(span, among, keys)))
+
+    async def latest(self, assets: Sequence[AssetId], /) -> list[StoredRecord]:
+        """Of each of these assets the record that occurred last."""
+        return await latest_records(self._session, assets)
 
     async def versions(self, record_id: int, /, *, limit: int | None = None) -> list[RecordVersion]:
         """Earlier versions, latest first; those without occurred_at last."""

@@ -9,9 +9,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Row, Select, and_, delete, func, or_, select, tuple_, update
 
 from kasparro_adapters.sql.database import Database
+from kasparro_adapters.sql.identity_tables import entity_mentions
 from kasparro_adapters.sql.repositories.retention_shelves import SHELVES, Shelf, newest_read
 from kasparro_adapters.sql.session import Session
-from kasparro_adapters.sql.tables import checkpoints, raw_batches, run_batches
+from kasparro_adapters.sql.tables import checkpoints, raw_batches, records, run_batches
 from kasparro_core.model import cursor_of
 from kasparro_core.model.service import Bound, Prunable, Pruned
 from kasparro_core.services.position import SLICE_KEY, held_payload
@@ -93,8 +94,12 @@ class SqlRetention:
         """What hangs on the rows goes with them, or forgets them."""
         if what is Prunable.RAW:
             await self._session.run(update(run_batches).where(run_batches.c.raw_id.in_(ids)).values(raw_id=None))
-        elif shelf.part is not None:
-            await self._session.run(delete(shelf.part.table).where(shelf.part.owner.in_(ids)))
+        if what is Prunable.RECORDS:
+            pruned = select(records.c.source, records.c.key).where(records.c.record_id.in_(ids))
+            speaking = tuple_(entity_mentions.c.source, entity_mentions.c.key)
+            await self._session.run(delete(entity_mentions).where(speaking.in_(pruned)))
+        for part in shelf.parts:
+            await self._session.run(delete(part.table).where(part.owner.in_(ids)))
 
     async def _is_much_read(self, payloads: Sequence[int]) -> bool:
         """Take some of the older reads off payloads that have more of them than one statement may change: those of a

@@ -25,6 +25,9 @@ from sqlalchemy import (
     select,
 )
 
+from kasparro_adapters.sql import anomaly_tables
+from kasparro_adapters.sql.anomaly_tables import anomalies
+from kasparro_adapters.sql.figure_tables import run_facts
 from kasparro_adapters.sql.service_tables import idempotency_keys, outbox, schedule_slots
 from kasparro_adapters.sql.tables import (
     CLOSED,
@@ -67,15 +70,15 @@ class Shelf:
     rows: FromClause
     belongs: Sequence[ColumnElement[bool]] = ()
     free: Sequence[ColumnElement[bool]] = ()
-    part: Part | None = None
+    parts: Sequence[Part] = ()
 
     def size(self, dialect: str) -> ColumnElement[int]:
-        """About how many bytes a row holds, with its part."""
-        own = _bytes(self.content, dialect)
-        if self.part is None:
-            return own
-        parts = select(func.sum(_bytes(self.part.content, dialect))).where(self.part.owner == self.key[0])
-        return own + func.coalesce(parts.scalar_subquery(), 0)
+        """About how many bytes a row holds, with its parts."""
+        size = _bytes(self.content, dialect)
+        for part in self.parts:
+            rows = select(func.sum(_bytes(part.content, dialect))).where(part.owner == self.key[0])
+            size = size + func.coalesce(rows.scalar_subquery(), 0)
+        return size
 
 
 def _bytes(columns: Sequence[Column[Any]], dialect: str) -> ColumnElement[int]:
@@ -153,7 +156,10 @@ def _runs() -> Shelf:
             ),
             _none(select(_ONE).where(read.c.run_id == runs.c.run_id, read.c.raw_id.is_not(None))),
         ),
-        part=Part(run_batches, run_batches.c.run_id, (run_batches.c.url, run_batches.c.counters)),
+        parts=(
+            Part(run_batches, run_batches.c.run_id, (run_batches.c.url, run_batches.c.counters)),
+            Part(run_facts, run_facts.c.run_id, (run_facts.c.facts,)),
+        ),
     )
 
 
@@ -169,7 +175,7 @@ def _records() -> Shelf:
         tie=records.c.record_id,
         content=(records.c.key, *_content_of(records)),
         rows=records,
-        part=Part(record_versions, record_versions.c.record_id, _content_of(record_versions)),
+        parts=(Part(record_versions, record_versions.c.record_id, _content_of(record_versions)),),
     )
 
 
@@ -193,6 +199,18 @@ def _resolved_rejections() -> Shelf:
         content=(rejections.c.path, rejections.c.message, rejections.c.payload, rejections.c.payload_hash),
         rows=rejections,
         belongs=(CLOSED,),
+    )
+
+
+def _closed_anomalies() -> Shelf:
+    return Shelf(
+        table=anomalies,
+        key=(anomalies.c.anomaly_id,),
+        at=anomalies.c.last_seen_at,
+        tie=anomalies.c.anomaly_id,
+        content=(anomalies.c.subject, anomalies.c.explanation, anomalies.c.evidence, anomalies.c.note),
+        rows=anomalies,
+        belongs=(anomaly_tables.CLOSED,),
     )
 
 
@@ -237,6 +255,7 @@ SHELVES: Mapping[Prunable, Shelf] = {
     Prunable.VERSIONS: _versions(),
     Prunable.RUNS: _runs(),
     Prunable.RESOLVED_REJECTIONS: _resolved_rejections(),
+    Prunable.CLOSED_ANOMALIES: _closed_anomalies(),
     Prunable.RECORDS: _records(),
     Prunable.EVENTS: _events(),
     Prunable.ANSWERS: _answers(),

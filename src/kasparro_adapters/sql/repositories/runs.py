@@ -9,17 +9,34 @@ from itertools import groupby
 from operator import attrgetter
 from typing import Any
 
-from sqlalchemy import CTE, Executable, Row, ScalarSelect, bindparam, func, literal, select, tuple_, update
+from sqlalchemy import (
+    CTE,
+    ColumnElement,
+    Executable,
+    Row,
+    ScalarSelect,
+    and_,
+    bindparam,
+    func,
+    literal,
+    select,
+    tuple_,
+    union_all,
+    update,
+)
 
 from kasparro_adapters.sql.database import Database, made_once
+from kasparro_adapters.sql.figure_tables import run_facts
 from kasparro_adapters.sql.repositories.totals import SqlTotals
 from kasparro_adapters.sql.session import Session
 from kasparro_adapters.sql.tables import COUNTERS, run_batches, runs
 from kasparro_adapters.sql.types import BigId
 from kasparro_core.errors import ConflictError
 from kasparro_core.model import BatchRead, Counters, Extent, LatestRuns, Run, RunQuery, RunStatus, Trigger
+from kasparro_core.model.facts import PastRun, RunFacts, facts_of
 from kasparro_core.model.run import OF_THE_PAST
 from kasparro_core.model.totals import amounts_of_run
+from kasparro_core.normalize.canonical import canonical_json
 
 
 class SqlRuns:
@@ -95,6 +112,42 @@ class SqlRuns:
         row = await self._session.first(select(runs).where(runs.c.run_id == run_id))
         return None if row is None else _run(row)
 
+    async def put_facts(self, run_id: int, facts: RunFacts, /) -> None:
+        """Keep what is known of a run."""
+        insert = self._database.insert(run_facts)
+        statement = insert.on_conflict_do_update(index_elements=["run_id"], set_={"facts": insert.excluded.facts})
+        await self._session.run(statement, {"run_id": run_id, "facts": canonical_json(facts.document())})
+
+    async def facts(self, run_id: int, /) -> RunFacts | None:
+        """What is known of a run, or None."""
+        row = await self._session.first(select(run_facts.c.facts).where(run_facts.c.run_id == run_id))
+        return None if row is None else facts_of(row.facts)
+
+    async def history(self, source: str, /, *, before: int, limit: int = 200) -> Sequence[PastRun]:
+        """The runs of a source that are over, newest first."""
+        return await self._past(_PAST.where(_ended(source, before)).limit(limit))
+
+    async def alike(
+        self, source: str, spans: Sequence[tuple[datetime, datetime]], /, *, before: int, limit: int = 25
+    ) -> Sequence[PastRun]:
+        """Those that began in one of these spans, each of which is found by the index of starts."""
+        if not spans:
+            return []
+        ended, begun = _ended(source, before), runs.c.started_at
+        found = (
+            select(runs.c.run_id)
+            .where(ended, begun >= start, begun < end)
+            .order_by(begun.desc())
+            .limit(limit)
+            .subquery()
+            for start, end in spans
+        )
+        return await self._past(_PAST.where(runs.c.run_id.in_(union_all(*(select(each.c.run_id) for each in found)))))
+
+    async def _past(self, statement: Executable) -> Sequence[PastRun]:
+        rows = await self._session.all(statement)
+        return [PastRun(_run(row), None if row.facts is None else facts_of(row.facts)) for row in rows]
+
     async def list(self, query: RunQuery, /) -> list[Run]:
         """Runs, newest first."""
         statement = select(runs).order_by(runs.c.run_id.desc()).limit(query.limit)
@@ -169,6 +222,17 @@ _ADD = (
 
 
 _OF_NOW = runs.c.trigger.not_in([str(trigger) for trigger in sorted(OF_THE_PAST)])
+
+_PAST = (
+    select(runs, run_facts.c.facts)
+    .outerjoin(run_facts, run_facts.c.run_id == runs.c.run_id)
+    .order_by(runs.c.run_id.desc())
+)
+
+
+def _ended(source: str, before: int) -> ColumnElement[bool]:
+    """The runs of a source that are over and began before another one."""
+    return and_(runs.c.source == source, runs.c.run_id < before, runs.c.finished_at.is_not(None), _OF_NOW)
 
 
 @made_once

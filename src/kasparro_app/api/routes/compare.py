@@ -12,8 +12,9 @@ from kasparro_app.api.general_answers import ProblemBody
 from kasparro_app.api.operation import Answer, Call, Operation, Parameters
 from kasparro_app.api.problems import Problem, bad_parameter, not_found
 from kasparro_app.api.shapes.common import Id
-from kasparro_app.api.shapes.runs import ComparisonAnswer
-from kasparro_app.comparison import DifferentSourcesError, UnknownRunError, compare_runs, comparison_view
+from kasparro_app.api.shapes.comparison import ComparisonAnswer
+from kasparro_app.comparison import DifferentSourcesError, UnknownRunError, compare_runs
+from kasparro_app.comparison_view import comparison_view
 
 
 class CompareQuery(Parameters):
@@ -52,12 +53,15 @@ OPERATIONS: Final = (
         "Two runs of one source side by side",
         compare,
         {
-            200: Answer("Both runs, every figure with difference and ratio, and what was found.", ComparisonAnswer),
+            200: Answer(
+                "Both runs, every figure with difference, ratio and what was expected, and what became of the records.",
+                ComparisonAnswer,
+            ),
             400: Answer("The runs are of two sources.", ProblemBody),
             404: Answer("There is no such run (any more).", ProblemBody),
         },
         "ledger",
         query=CompareQuery,
-        description="Differences are b - a, ratios b / a.",
+        description="Differences are b - a, ratios b / a. What is expected is said of run b, by the runs before it.",
     ),
 )

@@ -119,8 +119,9 @@ OPERATIONS: Final = (
         headers=EventsHeaders,
         description=(
             "Events of every process, runs of the command line included: run.started, batch.committed, run.finished, "
-            "drift, anomaly, feed.gap, feed.gone, feed.moved, records.gone, gone.refused. The data of each is a JSON "
-            "object with event_id, type, source, run_id, at and data. Begins with what happens from now on, or behind "
+            "drift, anomaly, feed.gap, feed.gone, feed.moved, records.gone, gone.refused, entities.merged, "
+            "entities.split, entities.undone. The data of each is a JSON object with event_id, type, source, run_id, "
+            "at and data. Begins with what happens from now on, or behind "
             "the event that is named. An event `reset` tells that events up to its id are not kept any more: read anew "
             "what they told. A comment comes every 15 seconds of silence."
         ),

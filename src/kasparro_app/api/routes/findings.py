@@ -1,4 +1,4 @@
-"""/drift and /anomalies: what needs a person."""
+"""/drift: changes of shape."""
 
 from __future__ import annotations
 
@@ -13,8 +13,8 @@ from kasparro_app.api.listing import newest_first
 from kasparro_app.api.operation import Answer, Call, Operation
 from kasparro_app.api.routes.ledger import NEXT
 from kasparro_app.api.shapes.common import Id, Line, PageParameters
-from kasparro_app.api.shapes.findings import AnomaliesAnswer, DriftAnswer
-from kasparro_core.model import Anomaly, DriftEvent, FindingQuery
+from kasparro_app.api.shapes.findings import DriftAnswer
+from kasparro_core.model import DriftEvent, FindingQuery
 from kasparro_core.ports import UnitOfWork
 
 
@@ -35,17 +35,6 @@ async def drift(call: Call) -> Response:
     return await newest_first(call, "drift", {"source": source, "run_id": run_id}, fetch, asdict, id_name="drift_id")
 
 
-async def anomalies(call: Call) -> Response:
-    """A page of anomalies."""
-    source, run_id = call.query.source, call.query.run_id
-
-    async def fetch(work: UnitOfWork, before: int | None, limit: int) -> Sequence[Anomaly]:
-        return await work.findings.anomalies(FindingQuery(source=source, run_id=run_id, before=before, limit=limit))
-
-    filters = {"source": source, "run_id": run_id}
-    return await newest_first(call, "anomalies", filters, fetch, asdict, id_name="anomaly_id")
-
-
 OPERATIONS: Final = (
     Operation(
         "GET",
@@ -53,15 +42,6 @@ OPERATIONS: Final = (
         "Changes of the sources' shapes, newest first",
         drift,
         {200: Answer("A page of drift events.", DriftAnswer, headers=NEXT)},
-        "findings",
-        query=FindingsQuery,
-    ),
-    Operation(
-        "GET",
-        "/anomalies",
-        "Runs that stand out, newest first",
-        anomalies,
-        {200: Answer("A page of anomalies.", AnomaliesAnswer, headers=NEXT)},
         "findings",
         query=FindingsQuery,
     ),

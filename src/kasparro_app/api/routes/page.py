@@ -11,18 +11,21 @@ from typing import Any, Final
 from jinja2 import Environment, PackageLoader, StrictUndefined, Template
 from starlette.responses import Response
 
+from kasparro_app.alarms_view import anomaly_view
 from kasparro_app.api.answers import etag_of, not_modified
 from kasparro_app.api.operation import Answer, Call, Operation
 from kasparro_app.figures import figures_view, read_ledger
 from kasparro_app.health import BAD, health_view
+from kasparro_app.identity_view import counts_view
 from kasparro_app.service import Service
 from kasparro_app.sources_view import source_views
 from kasparro_app.views import rejection_view, run_view
 from kasparro_core.errors import StorageError
-from kasparro_core.model import RejectionQuery, RejectionState, RunQuery
+from kasparro_core.model import AnomalyQuery, AnomalyState, RejectionQuery, RejectionState, RunQuery
 
 RUNS: Final = 20
 REJECTIONS: Final = 20
+ANOMALIES: Final = 20
 POLICY: Final = (
     "default-src 'none'; style-src 'self'; img-src data:; frame-ancestors 'none'; base-uri 'none'; form-action 'none'"
 )
@@ -65,13 +68,17 @@ async def _facts(service: Service) -> dict[str, Any]:
     async with service.store.begin(write=False) as work:
         runs = await work.runs.list(RunQuery(limit=RUNS))
         rejections = await work.rejections.list(RejectionQuery(state=RejectionState.OPEN, limit=REJECTIONS))
+        anomalies = await work.findings.anomalies(AnomalyQuery(state=AnomalyState.OPEN, limit=ANOMALIES))
         sources = await source_views(work, service.settings.sources, now)
         ledger = await read_ledger(work)
+        identity = counts_view(await work.entities.counts())
     return {
         "status": health["status"],
         "cards": _cards(health, figures_view(ledger.whole(), sum(ledger.running.values()), (), ()), now),
         "sources": sources,
+        "identity": identity,
         "runs": [run_view(run) for run in runs],
+        "anomalies": [anomaly_view(anomaly) for anomaly in anomalies],
         "rejections": [rejection_view(rejection) for rejection in rejections],
         "now": now,
     }

@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from kasparro_app.api.cursors import decode_cursor, encode_cursor
 from kasparro_app.api.operation import Parameters
 from kasparro_app.api.problems import Fault, Problem, bad_parameter
-from kasparro_app.api.shapes.common import MOST_ID, Id
+from kasparro_app.api.shapes.common import MOST_ID
 from kasparro_app.views import RECORD_FIELDS
 from kasparro_core.model import NEWEST_FIRST, Order, Place, RecordQuery, SortField, StoredRecord
 from kasparro_core.normalize.decimals import MAX_DIGITS, MAX_EXPONENT, decimal
@@ -118,7 +118,7 @@ class DataQuery(DecimalsQuery):
     source: Text | None = Field(None, description="Only this source.")
     kind: Text | None = Field(None, description="Only this kind: quote, candle, article, item ...")
     category: Text | None = Field(None, description="The same as `kind`.")
-    entity: Id | None = Field(None, description="Only what is linked to this entity.")
+    entity: Text | None = Field(None, description="Only what is linked to this entity.")
     symbol: Text | None = Field(None, description="Only this symbol, in either case.")
     q: Text | None = Field(None, description="Only titles that hold this text, whatever the case.")
     start_date: Start | None = Field(None, description="Occurred then or later.")

@@ -16,7 +16,9 @@ from kasparro_app.api.routes.records_query import MOST_ROWS, DecimalsQuery
 from kasparro_app.api.shapes.common import Id
 from kasparro_app.version import program_version
 from kasparro_app.views import stored_record_view, version_view
-from kasparro_core.model import StoredRaw, StoredRecord
+from kasparro_core.model import Record, StoredRaw, StoredRecord
+from kasparro_core.model.entity import AssetId
+from kasparro_core.model.mention import Mention
 from kasparro_core.normalize.canonical import rfc3339
 from kasparro_core.ports import UnitOfWork
 
@@ -47,9 +49,11 @@ async def record(call: Call) -> Response:
     """One record. Raises Problem: 404."""
     async with call.service.store.begin(write=False) as work:
         stored = await _record(work, call.path.record_id)
+        about = await _entities(work, stored.record)
     state = (stored.record_id, stored.change_seq, stored.gone_at, stored.content_hash, stored.updated_at)
-    etag = etag_of("record", *state, call.query.decimals, program_version())
-    return not_modified(call, etag) or json_answer(call, stored_record_view(stored), headers={"ETag": etag})
+    etag = etag_of("record", *state, about, call.query.decimals, program_version())
+    view = {**stored_record_view(stored), "entities": [each._asdict() for each in about]}
+    return not_modified(call, etag) or json_answer(call, view, headers={"ETag": etag})
 
 
 async def versions(call: Call) -> Response:
@@ -100,6 +104,16 @@ async def _record(work: UnitOfWork, record_id: int) -> StoredRecord:
     if stored is None:
         raise not_found(f"There is no record {record_id}. GET /data lists those there are.")
     return stored
+
+
+async def _entities(work: UnitOfWork, record: Record) -> list[Mention]:
+    """What a record is about, by its own id or by its text."""
+    mentions = list(await work.mentions.of(record.source, record.key))
+    if record.external_id is None:
+        return mentions
+    asset = AssetId(record.source, record.external_id)
+    links = [known.link for known in (await work.entities.claims([asset])).values()]
+    return mentions + [Mention(link.entity_id, str(link.method), link.confidence) for link in links]
 
 
 async def _payload(work: UnitOfWork, stored: StoredRecord) -> StoredRaw:

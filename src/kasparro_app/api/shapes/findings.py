@@ -1,4 +1,4 @@
-"""What needs a person: rejections, drift, anomalies."""
+"""What needs a person: rejections, drift."""
 
 from __future__ import annotations
 
@@ -56,22 +56,3 @@ class DriftAnswer(Paged):
     """A page of drift events."""
 
     data: list[DriftShape] = Field(description="Changes of shape, newest first.")
-
-
-class AnomalyShape(Shape):
-    """A run whose figure lies outside of what its predecessors let expect."""
-
-    anomaly_id: int = Field(description="The id of the finding.")
-    source: str = Field(description="The source of the run.")
-    run_id: int = Field(description="The run that stands out.")
-    metric: str = Field(description="The figure.")
-    found: Exact = Field(description="Its value.")
-    expected_low: Exact = Field(description="The lower end of the expected range.")
-    expected_high: Exact = Field(description="The upper end of the expected range.")
-    detected_at: Moment = Field(description="When it was noticed.")
-
-
-class AnomaliesAnswer(Paged):
-    """A page of anomalies."""
-
-    data: list[AnomalyShape] = Field(description="Runs that stand out, newest first.")

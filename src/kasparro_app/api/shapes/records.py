@@ -96,8 +96,20 @@ class DataAnswer(Answered):
     pagination: DataPagination = Field(description="Where this page stands.")
 
 
+class MentionShape(Shape):
+    """An entity that a record is about."""
+
+    entity_id: str = Field(description="The id of the entity.")
+    method: str = Field(description="How that is known: that of the link of its id, or the sign in an article's text.")
+    confidence: Exact = Field(description="How sure that is, from 0 to 1.")
+
+
 class RecordAnswer(RecordShape, Answered):
     """One record."""
+
+    entities: list[MentionShape] = Field(
+        description="The entity that its id is linked to, or those that it speaks of as an article, by entity_id."
+    )
 
 
 class VersionShape(ContentShape):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pydantic import Field
 
-from kasparro_app.api.shapes.common import Answered, Exact, Moment, Paged, Shape
+from kasparro_app.api.shapes.common import Answered, Moment, Paged, Shape
 from kasparro_core.model import RunStatus, SkipReason, SlotState, Trigger
 
 
@@ -76,52 +76,3 @@ class StartedAnswer(Answered):
     run_id: int = Field(description="The first of the runs: where Location leads.")
     runs: list[RunShape] = Field(description="The runs that were started, by source.")
     busy: list[BusySource] = Field(description="Sources that run already and were left alone.")
-
-
-class MetricDelta(Shape):
-    """One figure of two runs."""
-
-    metric: str = Field(description="A counter of the run; or seconds, rejected_share, records_per_second.")
-    a: Exact | None = Field(description="Its value in run a; null where there is none.")
-    b: Exact | None = Field(description="Its value in run b; null where there is none.")
-    delta: Exact | None = Field(description="b - a.")
-    ratio: Exact | None = Field(description="b / a, to six digits behind the point; null when a is 0 or missing.")
-
-
-class ChangedField(Shape):
-    """A field of the source whose shape changed between the two runs."""
-
-    path: str = Field(description="The field's dotted path.")
-    change: str = Field(description="added, removed, retyped, renamed or nullability.")
-    before: str | None = Field(description="What was remembered.")
-    after: str | None = Field(description="What was found.")
-    run_id: int = Field(description="The run that noticed it.")
-
-
-class RunAnomaly(Shape):
-    """A figure of one of the two runs that lies outside of what its predecessors let expect."""
-
-    run_id: int = Field(description="The run.")
-    metric: str = Field(description="The figure.")
-    found: Exact = Field(description="Its value.")
-    expected_low: Exact = Field(description="The lower end of the expected range.")
-    expected_high: Exact = Field(description="The upper end of the expected range.")
-
-
-class Comparison(Shape):
-    """Two runs of one source side by side."""
-
-    source: str = Field(description="The source of both runs.")
-    a: RunShape = Field(description="The first run.")
-    b: RunShape = Field(description="The second run.")
-    metrics: list[MetricDelta] = Field(description="Every figure of both runs.")
-    changed: list[str] = Field(description="Which members of the two runs differ, apart from ids, times and figures.")
-    changed_fields: list[ChangedField] = Field(
-        description="Changes of the source's shape that were noticed after the earlier run, up to and with the later "
-        "one, newest first; at most 1,000 are looked through."
-    )
-    anomalies: list[RunAnomaly] = Field(description="What stands out in either run.")
-
-
-class ComparisonAnswer(Comparison, Answered):
-    """Two runs of one source side by side."""

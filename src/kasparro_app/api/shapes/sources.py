@@ -52,6 +52,7 @@ class PublicConfiguration(Shape):
     mark_gone: bool = Field(description="Whether keys that a full walk no longer shows are marked.")
     mark_gone_max: float = Field(description="The share of the records above which none is marked.")
     raw: str = Field(description="keep or none: whether received payloads are kept.")
+    anomalies: bool = Field(description="Whether its runs and records are compared with their past.")
     history: bool = Field(description="Whether earlier versions of records are kept.")
     params: dict[str, str] | None = Field(None, description="The query parameters by name; their values as `***`.")
     headers: dict[str, str] | None = Field(None, description="The request headers by name; their values as `***`.")
@@ -119,6 +120,7 @@ class SourceShape(Shape):
     schedule: ScheduleShape | None = Field(description="Where its schedule stands; null for one without slots so far.")
     freshness: FreshnessShape = Field(description="How old its data is.")
     last_run: RunShape | None = Field(description="Its newest run; null before the first.")
+    open_anomalies: int = Field(description="How many findings about it nobody has acknowledged.")
 
 
 class SourcesAnswer(Paged):

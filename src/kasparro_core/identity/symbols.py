@@ -1,0 +1,34 @@
+"""Canonical symbols: what the tickers of two sources have to share before anything else is asked."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from kasparro_core.identity.names import folded, squeezed
+
+_RENAMED: Mapping[str, str] = {
+    "xbt": "btc",  # Kraken, BitMEX, ISO 4217 style
+    "xrb": "nano",  # RaiBlocks, until 2018
+    "xno": "nano",  # since 2021
+    "miota": "iota",  # a million of the unit
+    "iot": "iota",  # Bitfinex
+    "bchabc": "bch",  # exchanges around the fork of 2018
+    "bchsv": "bsv",
+    "xzc": "firo",  # Zcoin, until 2020
+    "pax": "usdp",  # Paxos Standard, until 2021
+    "toncoin": "ton",
+}
+"""Symbols that exchanges and providers use for the same thing, and well-known renamings of symbols. A line here makes
+two symbols comparable; it merges nothing by itself."""
+
+
+def canonical_symbol(symbol: str) -> str:
+    """A symbol in the form in which two of them are compared: folded, without signs and blanks, known renamings
+    followed. A symbol of signs alone ("$$$") stays as it is.
+
+    >>> canonical_symbol(" XBT "), canonical_symbol("$FJB"), canonical_symbol("ΩPLN"), canonical_symbol("$$$")
+    ('btc', 'fjb', 'opln', '$$$')
+    """
+    text = folded(symbol)
+    plain = text if text.isalnum() else squeezed(symbol) or "".join(text.split())
+    return _RENAMED.get(plain, plain)
