@@ -17,7 +17,8 @@ _STYLES = {"csv": ItemStyle.CELLS, "feed": ItemStyle.SPARSE}
 
 
 def job_of(config: SourceConfig, source: Source, *, identity: bool = True) -> SourceJob:
-    """The job of a configured source. Raises ConfigurationError for a mapping that makes no sense."""
+    """The job of a configured source; `identity`: whether any source is linked to entities. Raises ConfigurationError for
+    a mapping that makes no sense."""
     mapping = config.record_mapping(source.name)
     return SourceJob(
         source=source,
@@ -35,7 +36,7 @@ def job_of(config: SourceConfig, source: Source, *, identity: bool = True) -> So
         mark_gone=config.marks_gone(mapping.kind),
         mark_gone_max=config.mark_gone_max,
         anomalies=config.anomalies,
-        identity=identity,
+        identity=identity and config.identity,
     )
 
 

@@ -17,7 +17,7 @@ from kasparro_core.config import ApiKeyAuth, Auth, BasicAuth, BearerAuth, Source
 HIDDEN: Final = "***"
 _COMMON: Final = (
     "schedule", "timezone", "jitter", "enabled", "max_rejected", "fail_rejected", "drift", "mark_gone_max", "raw",
-    "anomalies",
+    "anomalies", "identity",
 )  # fmt: skip
 _FETCHING: Final = ("method", "timeout", "max_bytes", "max_ratio", "allow_private_hosts")
 _OF_TYPE: Final[Mapping[str, tuple[str, ...]]] = {

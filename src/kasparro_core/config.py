@@ -170,6 +170,7 @@ class SourceConfig(Strict):
     mark_gone_max: float = Field(default=0.5, ge=0, le=1)
     raw: Literal["keep", "none"] = "keep"
     anomalies: bool = True
+    identity: bool = True
 
     def record_mapping(self, name: str) -> RecordMapping:
         """The mapping of this source under its name. Without `mapping`: kind `item`, every field as text."""

@@ -58,14 +58,22 @@ async def test_a_name_that_was_taken_back_may_be_given_again(folder: Path) -> No
     assert await homes(folder, same) == ["gold", "gold"]
 
 
+async def test_a_name_that_was_taken_back_may_be_given_to_another(folder: Path) -> None:
+    """What was first known by the name of the file goes by its own name without it, and the name is free."""
+    await homes(folder, "one,own,metal\n")
+    await homes(folder, None)
+    assert (await homes(folder, "two,gold-2,metal\n"))[1] == "metal"
+
+
 async def test_the_file_may_speak_of_what_is_not_there_yet(folder: Path) -> None:
     """What is named before it is first read comes into the entity of that name."""
     assert await homes(folder, "one,gld,gold\ntwo,gold-2,gold\ntwo,later,own\n") == ["gold", "gold"]
 
 
-async def test_without_a_word_about_it_nothing_is_decided(folder: Path) -> None:
-    """`enabled = false` links nothing."""
-    (folder / "kasparro.toml").write_text(SOURCES + "[identity]\nenabled = false\n", encoding="utf-8")
+@pytest.mark.parametrize("said", ["[identity]\nenabled = false\n", "[defaults]\nidentity = false\n"])
+async def test_where_identity_is_off_nothing_is_decided(folder: Path, said: str) -> None:
+    """Off for all sources, or for each of them: nothing is linked."""
+    (folder / "kasparro.toml").write_text(SOURCES + said, encoding="utf-8")
     async with open_runtime(load_settings(folder / "kasparro.toml", environ={})) as runtime:
         await run_cycle(runtime.runner, list(runtime.jobs.values()))
         async with runtime.store.begin(write=False) as work:

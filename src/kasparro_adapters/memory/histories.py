@@ -10,7 +10,7 @@ from typing import cast
 
 from kasparro_adapters.memory.tables import RecordRow, SeenState, Transaction
 from kasparro_core.model.entity import AssetId
-from kasparro_core.model.latest import Earlier, Late, Latest, Twin
+from kasparro_core.model.latest import MOST_FIGURE, MOST_RANK, Earlier, Late, Latest, Twin
 from kasparro_core.normalize.canonical import parse_json
 
 _QUOTE = "quote"
@@ -132,8 +132,12 @@ def _with_figures(latest: Latest, row: RecordRow) -> Latest:
         return latest
     attributes = parse_json(row.state.attributes_json)
     rank, cap, volume = (attributes.get(name) for name in ("rank", "market_cap", "volume_24h"))
-    return latest._replace(rank=rank, market_cap=_float(cap), volume=_float(volume))
+    return latest._replace(rank=_rank(rank), market_cap=_float(cap), volume=_float(volume))
 
 
 def _float(number: int | Decimal | None) -> float | None:
-    return None if number is None else float(number)
+    return None if number is None else float(max(min(Decimal(number), MOST_FIGURE), -MOST_FIGURE))
+
+
+def _rank(number: int | None) -> int | None:
+    return None if number is None else max(min(number, MOST_RANK), -MOST_RANK)

@@ -10,7 +10,7 @@ import typer
 
 from kasparro_app.cli.context import AsJson, SourceNames, chosen_sources, invocation
 from kasparro_app.cli.exits import leave, run_async, say
-from kasparro_app.cli.output import print_views
+from kasparro_app.cli.output import cell, print_views
 
 if TYPE_CHECKING:
     from kasparro_app.cycle import Outcome
@@ -21,6 +21,8 @@ COLUMNS = (
 )  # fmt: skip
 MOST_ALARMS = 5
 """Of more findings of one run so many are told beneath the table."""
+MOST_WORDS = 600
+"""Of a longer finding so many characters: it names keys as the upstream has them."""
 
 
 def run(
@@ -77,7 +79,7 @@ def print_outcomes(outcomes: Sequence[Outcome], *, as_json: bool) -> None:
 
 def _tell_alarms(outcome: Outcome) -> None:
     for sentence in outcome.alarms[:MOST_ALARMS]:
-        say(f"{outcome.source}: {sentence}")
+        say(f"{outcome.source}: {cell(sentence, limit=MOST_WORDS)}")
     if outcome.alarms and outcome.run is not None:
         more = len(outcome.alarms) - MOST_ALARMS
         which = f"{more:,} more findings: " if more > 0 else ""

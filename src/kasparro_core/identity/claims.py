@@ -18,6 +18,7 @@ _KINDS: Mapping[str, str | None] = {"quote": ASSET, "candle": ASSET, "article": 
 
 _CONTRACTS = frozenset({"platforms", "contracts", "contract"})
 _FORMER = frozenset({"former_id", "former_ids"})
+_TELLING = _CONTRACTS | _FORMER | {"refs"}
 
 
 def claim_of(record: Record) -> Claim | None:
@@ -46,8 +47,24 @@ def claim_of(record: Record) -> Claim | None:
 
 def fingerprint(claim: Claim) -> str:
     """A short stable text (32 hexadecimal digits) for all of a claim but its market: prices make no claim new."""
-    refs = [list(ref) for ref in claim.refs]  # plain lists, which are encoded fastest: this runs for every record
-    facts = [*claim.asset, claim.kind, claim.symbol, claim.name, claim.contracts, refs, claim.former]
+    refs = [list(ref) for ref in claim.refs]
+    return _digest([*claim.asset, claim.kind, claim.symbol, claim.name, claim.contracts, refs, claim.former])
+
+
+def fingerprint_of(record: Record) -> str | None:
+    """The fingerprint of what the record claims, None where it claims nothing. Of most records it needs no claim: this
+    runs for every one."""
+    kind = _KINDS.get(record.kind, record.kind)
+    if kind is None or not record.external_id:
+        return None
+    if _TELLING.isdisjoint(record.attributes):
+        names = _text(record.symbol), _text(record.title)
+        return _digest([record.source, record.external_id, kind, *names, (), [], ()])
+    claim = claim_of(record)
+    return None if claim is None else fingerprint(claim)
+
+
+def _digest(facts: list[Any]) -> str:
     return content_hash(canonical_json(facts))
 
 

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import lru_cache
 from typing import NamedTuple
 
 from kasparro_core.identity.traits import Traits, traits_of
-from kasparro_core.model.entity import Claim
+from kasparro_core.model.entity import AssetId, Claim
 
 _SHORTEST_CORE = 4
 
@@ -19,6 +20,7 @@ class Keys(NamedTuple):
     loose: tuple[str, ...]
 
 
+@lru_cache(maxsize=16_384)  # a decision asks several times for the keys of each claim of its closed set
 def keys_of(claim: Claim) -> Keys:
     """The keys of a claim. Binding: the ids that it bears, bore and names ("i:coingecko:bitcoin"), its contracts
     ("c:ethereum:0x…"), its symbols ("s:asset:btc"), its name without [OLD] and the like, squeezed ("n:asset:bitcoin").
@@ -27,12 +29,17 @@ def keys_of(claim: Claim) -> Keys:
     return Keys(tuple(sorted(set(_binding(traits)))), tuple(sorted(set(_loose(traits)))))
 
 
+def id_key(asset: AssetId) -> str:
+    """The binding key of an id: of those that bear it, bore it, or name it."""
+    return f"i:{asset.source}:{asset.external_id}"
+
+
 def _binding(traits: Traits) -> Iterator[str]:
     claim, source = traits.claim, traits.asset.source
     for external_id in (traits.asset.external_id, *claim.former):
-        yield f"i:{source}:{external_id}"
+        yield id_key(AssetId(source, external_id))
     for ref in claim.refs:
-        yield f"i:{ref.source}:{ref.external_id}"
+        yield id_key(ref)
     for contract in claim.contracts:
         yield f"c:{contract}"
     for symbol in traits.symbols:

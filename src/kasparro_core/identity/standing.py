@@ -58,9 +58,10 @@ def entities_of(groups: Groups, known: Mapping[AssetId, Claim], bearers: Bearers
 
 
 def _borne(name: str | None, own: Sequence[Entity], bearers: Bearers) -> Entity | None:
+    """One that a person named is borne by nobody else: the file may name something else so."""
     if name is not None:
         return bearers.entities.get(name)
-    return min(own, key=lambda e: (e.age, e.entity_id), default=None)
+    return min((e for e in own if e.founder is not None), key=lambda e: (e.age, e.entity_id), default=None)
 
 
 def _new(first: Claim, name: str | None, used: Collection[str]) -> Entity:

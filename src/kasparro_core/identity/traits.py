@@ -57,7 +57,7 @@ def traits_of(claim: Claim) -> Traits:
     symbol = canonical_symbol(claim.symbol or "")
     every = words_of(claim.name or "")
     name, (words, tags) = "".join(every), untagged(every, _in_brackets(claim.name or ""))
-    ids = list(_id_names(claim, symbol, name))
+    ids = [part for part in _id_names(claim, symbol, name) if not _is_number(part, symbol) or "".join(part) == name]
     symbols = (symbol, _unversioned(symbol, tags), _symbol_of_id(claim, name))
     return Traits(
         claim=claim,
@@ -102,6 +102,11 @@ def _id_names(claim: Claim, symbol: str, name: str) -> Iterator[tuple[str, ...]]
         yield after
     if whole:
         yield whole
+
+
+def _is_number(words: tuple[str, ...], symbol: str) -> bool:
+    """True for an id that is a number, the symbol aside: every source counts from 1, so that two agree on nothing."""
+    return "".join(word for word in words if word != symbol).isdigit()
 
 
 def _unversioned(symbol: str, tags: Tags) -> str:

@@ -6,6 +6,10 @@ from datetime import datetime
 from decimal import Decimal
 from typing import NamedTuple
 
+MOST_FIGURE = Decimal("1E300")
+MOST_RANK = 2**63 - 1
+"""What lies further from zero counts as these: it is no figure of a market, and a database could not compare it."""
+
 
 class Latest(NamedTuple):
     """A record as it stands, in figures. `before`: the value of the state that was observed last before this one, in

@@ -21,7 +21,7 @@ from kasparro_core.policy.anomaly_words import brought_nothing, failed, out_of_r
 from kasparro_core.policy.baseline import FAR, SEEN, Baseline, Figures, Range
 from kasparro_core.policy.figure_rules import RULES, rule_of
 from kasparro_core.policy.figures import BACKWARDS, FETCHED, ITEM_BYTES, LAG, NEWEST, Past, null_rates
-from kasparro_core.policy.streaks import OFTEN, empty, failing
+from kasparro_core.policy.streaks import FRESH, OFTEN, empty, failing
 
 FAILED = "failed"
 
@@ -83,6 +83,7 @@ class _Case:
         self._at = at
         *self._line, self._now = past.timeline(now)
         self._baseline = Baseline([*past.alike_figures(), *self._line], self._now.started_at)
+        self._then: dict[datetime, Baseline] = {}
         self.looked: set[str] = set()
 
     def failing(self) -> Iterable[Anomaly]:
@@ -139,7 +140,8 @@ class _Case:
 
     def _nothing(self) -> Iterable[Anomaly]:
         before, alike = _told(self._line, FETCHED), _told(self._baseline.alike, FETCHED)
-        streak = empty(before, alike)
+        fresh = [each for each in self._line if self._now.started_at - each.started_at <= FRESH]
+        streak = empty(before, alike, len(_told(fresh, FETCHED)))
         if streak is None:
             return
         usually = median(value for value in before if value)
@@ -169,8 +171,14 @@ class _Case:
             return False
         then = self._line[-back]
         value = then.values.get(metric)
-        found = None if value is None else Baseline(self._baseline.history, then.started_at).expected(metric)
+        found = None if value is None else self._known_at(then.started_at).expected(metric)
         return found is not None and value is not None and (found.is_above(value) if above else found.is_below(value))
+
+    def _known_at(self, at: datetime) -> Baseline:
+        """What was expected then: the same for every metric."""
+        if at not in self._then:
+            self._then[at] = Baseline(self._baseline.history, at)
+        return self._then[at]
 
     def _counts(self, metric: str, found: Range, value: Decimal) -> bool:
         """Whether a figure is out; not where what has gathered explains it."""

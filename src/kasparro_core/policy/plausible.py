@@ -195,6 +195,18 @@ def fell_silent(states: Sequence[datetime], now: datetime) -> Fell | None:
     return Fell(silence, patience) if silence > patience else None
 
 
+def unwatched(starts: Sequence[datetime]) -> list[tuple[datetime, timedelta]]:
+    """When nobody looked at a source: the ends of the pauses between its runs, and by how much each was longer than
+    usual. `starts`: when its runs that succeeded began, in the order of time."""
+    gaps = [b - a for a, b in itertools.pairwise(starts)]
+    if not gaps:
+        return []
+    usual = sorted(gaps)[len(gaps) // 2]
+    return [(end, gap - usual) for end, gap in zip(starts[1:], gaps, strict=True) if gap > _PAUSE * usual]
+
+
+_PAUSE = 1.5
+
 SILENCE = timedelta(hours=6)
 """Nothing that moved so lately has fallen silent."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from datetime import timedelta
 from decimal import Decimal
 from itertools import groupby, takewhile
 from math import comb
@@ -21,6 +22,13 @@ LAST = 20
 FEWEST_BEFORE = 3
 """So many runs that brought something, or nothing, before one that brings nothing is judged: an upstream that is read
 from a mark on often brings everything at first and then nothing for a while."""
+
+FRESH = timedelta(days=14)
+"""What happened longer ago than this is news when it happens again: a list that is empty once a month should not be."""
+
+ENOUGH = 10
+"""Items that come by ones and twos stay away now and then. That so many do which were due, in one run or in several in
+a row, is no chance: of independent ones, 1 in 20,000."""
 
 _CHANCE = 0.01
 _NEXT_TO_NOTHING = Decimal("0.1")  # a tenth of what there usually is
@@ -48,23 +56,32 @@ def failing(before: Iterable[RunStatus], now: RunStatus) -> Streak:
     return Streak(_trailing(lately), _rows(lately[-LAST:]))
 
 
-def empty(before: Sequence[Decimal], alike: Sequence[Decimal]) -> Streak | None:
+def empty(before: Sequence[Decimal], alike: Sequence[Decimal], lately: int | None = None) -> Streak | None:
     """A run that brings nothing, after runs that brought so much (in the order in which they were made), some of them
-    at the same hour of the week. None: that is usual here, or too little is known."""
+    at the same hour of the week. `lately`: so many of the runs before were within `FRESH`; without it, all. None: that
+    is usual here, or too little is known."""
     in_a_row = _trailing([value == 0 for value in before])
     rest = before[: len(before) - in_a_row]
     if len(rest) < FEWEST_BEFORE:
         return None
-    least = median(alike or rest) * _NEXT_TO_NOTHING
+    usual = median(alike or rest)
+    if _comes_by_ones(alike or rest, usual) and usual * (in_a_row + 1) < ENOUGH:
+        return None
+    least = usual * _NEXT_TO_NOTHING
     quiet, quiet_alike = ([value <= least for value in some] for some in (rest, alike))
     if quiet[-1]:  # it had fallen silent before, little by little
         return None
-    times = _rows(quiet)
+    times = _rows(quiet if lately is None else quiet[max(len(before) - lately, 0) :])
     if len(alike) >= FEWEST_BEFORE and 2 * sum(quiet_alike) >= len(alike):  # a night, a weekend
         return None
     if times >= SEEN and not _are_fewer(quiet_alike, sum(quiet) / len(quiet)):
         return None
     return Streak(in_a_row + 1, times + 1)
+
+
+def _comes_by_ones(values: Sequence[Decimal], usual: Decimal | float) -> bool:
+    """Whether there was half of what is usual, or less, before: a list of three things always has three."""
+    return 2 * min(values) <= usual
 
 
 def _are_fewer(flags: Sequence[bool], share: float) -> bool:

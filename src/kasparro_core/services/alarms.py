@@ -14,6 +14,10 @@ from kasparro_core.ports import UnitOfWork
 MOST_TOLD = 100
 """Of more findings at once the stream of events tells so many; /anomalies has all."""
 
+UNFORESEEN = (ArithmeticError, LookupError, TypeError, ValueError)
+"""What judging may raise over figures that nobody thought of. A run does not fail because it could not be judged: its
+data is good, and would be refused again in every run to come."""
+
 Looked = Callable[[str, str], bool]
 """Whether this metric of this subject was looked at, so that it would have been found again if it still stood out."""
 

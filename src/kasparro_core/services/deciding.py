@@ -4,13 +4,14 @@ changed. A handful of statements, however many assets there are."""
 from __future__ import annotations
 
 import asyncio
+from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from functools import partial
 
 from kasparro_core.identity.ids import possible_ids
-from kasparro_core.identity.keys import keys_of
+from kasparro_core.identity.keys import id_key, keys_of
 from kasparro_core.identity.resolve import Resolution, resolve
 from kasparro_core.model.entity import (
     AssetId,
@@ -71,7 +72,8 @@ async def _scene(identity: IdentityStore, given: Mapping[AssetId, Fresh]) -> _Sc
     former = await identity.former(touched)
     fresh = {asset: _with_former(given[asset], former.get(asset, ())) for asset in touched}
     said = await identity.said(touched)
-    blocks = {asset: _blocks(fresh[asset].claim, said) for asset in touched}
+    by_people = _by_people(said)
+    blocks = {asset: _blocks(fresh[asset].claim, by_people) for asset in touched}
     keys = {key for each in blocks.values() for key in each.binding}
     wanted = set(touched)
     while True:
@@ -98,18 +100,32 @@ def _with_former(fresh: Fresh, former: Sequence[str]) -> Fresh:
     return fresh if new == known else replace(fresh, claim=replace(fresh.claim, former=new))
 
 
-def _blocks(claim: Claim, said: Rulings) -> Blocks:
-    """The blocks of a claim, and those that hold together what people said to be one."""
+def _by_people(said: Rulings) -> Mapping[AssetId, Sequence[str]]:
+    """The blocks that hold together what people said to be one, by asset: looked up, for a mapping file has many."""
+    found: defaultdict[AssetId, list[str]] = defaultdict(list)
+    for ruling in said.rulings:
+        if ruling.verdict is Verdict.SAME:
+            for asset in {ruling.a, ruling.b}:
+                found[asset].append(f"r:{ruling.ruling_id}")
+    for naming in said.namings:
+        found[naming.asset].append(_short(f"f:{naming.entity_id}"))
+    return found
+
+
+def _blocks(claim: Claim, by_people: Mapping[AssetId, Sequence[str]]) -> Blocks:
+    """The blocks of a claim, its own and those of people."""
     keys = _own(claim)
-    tied = [r.ruling_id for r in said.rulings if r.verdict is Verdict.SAME and claim.asset in (r.a, r.b)]
-    named = [naming.entity_id for naming in said.namings if naming.asset == claim.asset]
-    by_people = [f"r:{ruling_id}" for ruling_id in tied] + [f"f:{entity_id}" for entity_id in named]
-    return Blocks((*keys.binding, *map(_short, by_people)), keys.loose)
+    return Blocks((*keys.binding, *by_people.get(claim.asset, ())), keys.loose)
 
 
 def _own(claim: Claim) -> Blocks:
     keys = keys_of(claim)
     return Blocks([_short(key) for key in keys.binding], [_short(key) for key in keys.loose])
+
+
+def key_of(asset: AssetId) -> str:
+    """The block of those that bear this id, bore it, or name it."""
+    return _short(id_key(asset))
 
 
 def _short(key: str) -> str:
@@ -119,7 +135,8 @@ def _short(key: str) -> str:
 
 def _binding(scene: _Scene) -> set[str]:
     keys = {key for blocks in scene.blocks.values() for key in blocks.binding}
-    return keys | {key for known in scene.stored.values() for key in _blocks(known.claim, scene.rulings).binding}
+    by_people = _by_people(scene.rulings)
+    return keys | {key for known in scene.stored.values() for key in _blocks(known.claim, by_people).binding}
 
 
 async def _resolved(identity: IdentityStore, scene: _Scene) -> Resolution:

@@ -5,14 +5,14 @@ Nothing is remembered between units of work: what a rollback takes back was neve
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from datetime import datetime
 
-from kasparro_core.identity.claims import claim_of, fingerprint
+from kasparro_core.identity.claims import claim_of, fingerprint_of
 from kasparro_core.model import Observation, PreparedRecord, Record
 from kasparro_core.model.entity import AssetId, Naming, Rename, Ruling, Verdict
 from kasparro_core.ports import UnitOfWork
-from kasparro_core.services.deciding import Fresh, decide
+from kasparro_core.services.deciding import Fresh, decide, key_of
 
 _LONGEST_ID = 500
 """An id of more characters is none that anybody else knows, and no index takes it."""
@@ -24,15 +24,15 @@ async def identify(work: UnitOfWork, records: Sequence[PreparedRecord], seen: Ob
     A claim that was seen earlier than the one that is kept says nothing: a replay goes through old states, too.
     """
     latest = {each.record.external_id: each.record for each in records}
-    said = _claims(latest.values(), seen.observed_at)
+    said = {external_id: told for external_id, record in latest.items() if (told := _told(record)) and external_id}
     if not said:
         return
-    unlike = await work.identity.unlike(
-        seen.source, {asset.external_id: each.fingerprint for asset, each in said.items()}
-    )
-    assets = [AssetId(seen.source, each) for each, at in unlike.items() if at is None or at <= seen.observed_at]
-    if assets:
-        await decide(work.identity, {asset: said[asset] for asset in assets}, seen.observed_at)
+    unlike = await work.identity.unlike(seen.source, said)
+    news = (each for each, at in unlike.items() if at is None or at <= seen.observed_at)
+    claims = (claim_of(latest[each]) for each in news)
+    fresh = {each.asset: Fresh(each, said[each.asset.external_id], seen.observed_at) for each in claims if each}
+    if fresh:
+        await decide(work.identity, fresh, seen.observed_at)
 
 
 async def rule(
@@ -68,8 +68,16 @@ async def rename(work: UnitOfWork, renames: Sequence[Rename], at: datetime) -> S
     await work.identity.lock(None)
     new = await work.identity.rename(renames)
     ids = {AssetId(each.source, external_id) for each in new for external_id in (each.old_id, each.new_id)}
-    await _again(work, sorted(ids), at)
+    await _again(work, await _heirs(work, sorted(ids)), at)
     return new
+
+
+async def _heirs(work: UnitOfWork, ids: Sequence[AssetId]) -> Sequence[AssetId]:
+    """These ids, and those that bore one of them before: of a chain of renames the last may be told first."""
+    bound = await work.identity.closed(ids, [key_of(each) for each in ids]) if ids else ()
+    wanted = set(ids)
+    bore = ((each.claim.asset, AssetId(each.claim.asset.source, old)) for each in bound for old in each.claim.former)
+    return [*ids, *(asset for asset, old in bore if old in wanted)]
 
 
 async def _again(work: UnitOfWork, assets: Sequence[AssetId], at: datetime) -> None:
@@ -83,10 +91,6 @@ async def _again(work: UnitOfWork, assets: Sequence[AssetId], at: datetime) -> N
         )
 
 
-def _tells(record: Record) -> bool:
-    return record.external_id is not None and len(record.external_id) <= _LONGEST_ID
-
-
-def _claims(records: Iterable[Record], seen_at: datetime) -> Mapping[AssetId, Fresh]:
-    claims = (claim_of(record) for record in records if _tells(record))
-    return {claim.asset: Fresh(claim, fingerprint(claim), seen_at) for claim in claims if claim is not None}
+def _told(record: Record) -> str | None:
+    """The fingerprint of what a record claims, if it claims anything."""
+    return fingerprint_of(record) if record.external_id and len(record.external_id) <= _LONGEST_ID else None

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from kasparro_core.identity.claims import ASSET
 from kasparro_core.identity.mentions import Named, asked_for, mentions_in
@@ -11,6 +12,7 @@ from kasparro_core.identity.names import squeezed
 from kasparro_core.identity.symbols import canonical_symbol
 from kasparro_core.model import Observation, PreparedRecord, Record
 from kasparro_core.model.entity import Known
+from kasparro_core.model.mention import Mention
 from kasparro_core.ports import UnitOfWork
 
 ARTICLE = "article"
@@ -29,13 +31,22 @@ async def mention(work: UnitOfWork, records: Sequence[PreparedRecord], seen: Obs
     if again:
         keys = await work.mentions.changed(seen.source, list(articles), seen.run_id)
     texts = {key: text_of(articles[key]) for key in keys}
-    asked = {key: asked_for(text) for key, text in texts.items()}
-    names = {name for each in asked.values() for name in each.names}
-    symbols = {symbol for each in asked.values() for symbol in each.symbols}
-    bearing = [f"n:{ASSET}:{name}" for name in names] + [f"s:{ASSET}:{symbol}" for symbol in symbols]
+    bearing = await asyncio.to_thread(_bearing, texts.values())
     known = named(await work.mentions.bearing(bearing)) if bearing else []
     if texts:
-        await work.mentions.put(seen.source, {key: mentions_in(text, known) for key, text in texts.items()})
+        await work.mentions.put(seen.source, await asyncio.to_thread(_found, texts, known))
+
+
+def _bearing(texts: Iterable[str]) -> list[str]:
+    """The keys of whatever these texts may speak of. Some milliseconds each: not on the event loop."""
+    asked = [asked_for(text) for text in texts]
+    names = {name for each in asked for name in each.names}
+    symbols = {symbol for each in asked for symbol in each.symbols}
+    return [f"n:{ASSET}:{name}" for name in names] + [f"s:{ASSET}:{symbol}" for symbol in symbols]
+
+
+def _found(texts: Mapping[str, str], known: Sequence[Named]) -> dict[str, list[Mention]]:
+    return {key: mentions_in(text, known) for key, text in texts.items()}
 
 
 def text_of(record: Record) -> str:

@@ -17,6 +17,10 @@ MOST_SINGLE = 20
 """Of more findings of one metric in one run a single one is told, about the source: they have one cause, and nobody
 reads thousands."""
 
+FEW_LEFT = MOST_SINGLE // 2
+"""When a look at as many finds no more, what was told as one is over, and what is left is told singly: else the next
+one would be lost among those that everybody knows."""
+
 _EXAMPLES = 20
 _AS_MANY = 0.9
 
@@ -87,18 +91,22 @@ class Findings:
         looked: dict[str, frozenset[str]] = {}
         for metric, subjects in self._looked.items():
             found = self._found.get(metric, {})
-            together = frozenset([""]) if not found and self._saw_as_many(metric) else frozenset[str]()
+            is_over = self._saw_as_many(metric) and not self._are_many(metric)
+            together = frozenset([""]) if is_over else frozenset[str]()
             looked[str(metric)] = frozenset(subjects.difference(found) | together)
         return looked
 
     def _are_many(self, metric: RecordMetric) -> bool:
-        found = self._found.get(metric, {})
-        return len(found) > MOST_SINGLE or (bool(found) and metric in self._together)
+        found = len(self._found.get(metric, {}))
+        if metric not in self._together:
+            return found > MOST_SINGLE
+        return found > (FEW_LEFT if self._saw_as_many(metric) else 0)
 
     def _saw_as_many(self, metric: RecordMetric) -> bool:
         """As many were looked at as when it was said that many stand out."""
         together = self._together.get(metric)
-        return together is None or len(self._looked[metric]) >= _AS_MANY * together.evidence.get("looked", 0)
+        looked = len(self._looked[metric].union(self._found.get(metric, {})))
+        return together is None or looked >= _AS_MANY * together.evidence.get("looked", 0)
 
     def _as_one(self, metric: RecordMetric, singles: Sequence[Anomaly]) -> Anomaly:
         together = self._together.get(metric)

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 
+from kasparro_core.model import Run
 from kasparro_core.model.latest import Late, Latest
+from kasparro_core.model.run import SUCCESSES
 from kasparro_core.policy.outlier_words import left_behind, ranked_high
 from kasparro_core.policy.outlier_words import silent as fell_silent_words
 from kasparro_core.policy.outlier_words import went_back as back_in_time
@@ -23,6 +25,7 @@ from kasparro_core.policy.plausible import (
     fell_silent,
     implausible,
     main_currency,
+    unwatched,
 )
 from kasparro_core.ports import UnitOfWork
 from kasparro_core.services.outlier_findings import Findings, RecordMetric
@@ -90,11 +93,20 @@ async def silent(work: UnitOfWork, findings: Findings, kind: str, changed: Seque
     now, histories = findings.at, work.histories
     quiet = await histories.silent(findings.source, kind, now - SILENCE, revisions=FEWEST_STATES, limit=MOST_SILENT)
     quiet = [each for each in quiet if now - each.seen_at <= LONG_SILENT]
+    pauses = await _pauses(work, findings.run) if quiet else []
     earlier = await histories.earlier([each.record_id for each in quiet], limit=_STATES)
     for latest in quiet:
         states = sorted([*(state.seen_at for state in earlier.get(latest.record_id, ())), latest.seen_at])
-        if (fell := fell_silent(states, now)) is not None:
+        unseen = sum((pause for end, pause in pauses if end > latest.seen_at), timedelta())
+        if (fell := fell_silent(states, now - unseen)) is not None:
             _add_silent(findings, latest, fell, {"states": len(states), "others_moved": len(changed)})
+
+
+async def _pauses(work: UnitOfWork, run: Run) -> list[tuple[datetime, timedelta]]:
+    """When nobody could see whether anything moved: the source was not read, or failed."""
+    past = await work.runs.history(run.source, before=run.run_id)
+    starts = [each.run.started_at for each in reversed(past) if each.run.status in SUCCESSES]
+    return unwatched([*starts, run.started_at])
 
 
 def _add_silent(findings: Findings, latest: Latest, fell: Fell, figures: Mapping[str, int]) -> None:

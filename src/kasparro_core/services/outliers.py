@@ -12,17 +12,19 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from kasparro_core.errors import StorageError
 from kasparro_core.model import Counters, Event, Run
 from kasparro_core.model.anomaly import Anomaly
 from kasparro_core.model.latest import Latest
 from kasparro_core.model.run import OF_THE_PAST
-from kasparro_core.ports import Store, UnitOfWork
-from kasparro_core.services.alarms import tell
+from kasparro_core.ports import Clock, Store, UnitOfWork
+from kasparro_core.services.alarms import UNFORESEEN, tell
 from kasparro_core.services.jobs import ARTICLE, SourceJob
 from kasparro_core.services.outlier_findings import Findings, RecordMetric
 from kasparro_core.services.outlier_quotes import behind, off_market, silent, went_back
 from kasparro_core.services.outlier_series import in_series, in_versions
 from kasparro_core.services.outlier_spread import spreads, untold
+from kasparro_core.services.steps import retried
 
 MOST = 20_000
 """So many records of a run are judged, those that it changed last; how many were left out is logged."""
@@ -77,6 +79,15 @@ async def examine(store: Store, job: SourceJob, run: Run, at: datetime) -> Outli
     return Outliers(findings.told(), findings.looked_at())
 
 
+async def examined(store: Store, job: SourceJob, run: Run, clock: Clock) -> Outliers:
+    """The same, for a run that has to come to its end: what cannot be judged is told in the log, and nothing else."""
+    try:
+        return await retried(clock, lambda: examine(store, job, run, clock.now()))
+    except (StorageError, *UNFORESEEN):
+        _log.exception("source %s: the records of run %d could not be judged; the run goes on", job.name, run.run_id)
+        return NOTHING
+
+
 async def _judge(work: UnitOfWork, job: SourceJob, findings: Findings, changed: Sequence[Latest]) -> None:
     kind = job.mapping.kind
     if kind == CANDLE:
@@ -98,4 +109,4 @@ def _tell_left_out(job: SourceJob, counters: Counters, judged: int) -> None:
         _log.info("source %s: the %d records changed last are judged, %d were left out", job.name, judged, left_out)
 
 
-__all__ = ["MOST", "NOTHING", "Outliers", "RecordMetric", "examine", "judges"]
+__all__ = ["MOST", "NOTHING", "Outliers", "RecordMetric", "examine", "examined", "judges"]

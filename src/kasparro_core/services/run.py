@@ -25,7 +25,7 @@ from kasparro_core.services.ingest import Ingest
 from kasparro_core.services.jobs import SourceJob
 from kasparro_core.services.lease import LeaseKeeper
 from kasparro_core.services.outcome import STOPPED, Verdict, verdict
-from kasparro_core.services.outliers import NOTHING, Outliers, examine
+from kasparro_core.services.outliers import NOTHING, Outliers, examined
 from kasparro_core.services.partition_names import check_name
 from kasparro_core.services.partition_states import PartitionBook
 from kasparro_core.services.run_facts import write_facts
@@ -180,7 +180,7 @@ class Runner:
             book=book,
         )
         await self._all_partitions(job, run, ingest, progress, book)
-        progress.outliers = await retried(self._clock, lambda: examine(self._store, job, run, self._clock.now()))
+        progress.outliers = await examined(self._store, job, run, self._clock)
 
     async def _all_partitions(
         self, job: SourceJob, run: Run, ingest: Ingest, progress: _Progress, book: PartitionBook

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from datetime import datetime
 
 from kasparro_core.model import Event, PastRun, Run, RunFacts
@@ -10,8 +11,10 @@ from kasparro_core.policy.anomaly import judge
 from kasparro_core.policy.baseline import NEWEST, WEEKS, same_hour
 from kasparro_core.policy.figures import Past, figures_of
 from kasparro_core.ports import UnitOfWork
-from kasparro_core.services.alarms import tell
+from kasparro_core.services.alarms import UNFORESEEN, tell
 from kasparro_core.services.jobs import SourceJob
+
+_log = logging.getLogger("kasparro.anomalies")
 
 
 async def past_of(work: UnitOfWork, run: Run) -> Past:
@@ -30,7 +33,11 @@ async def watch(work: UnitOfWork, job: SourceJob, run: Run, facts: RunFacts, at:
     how a source is now."""
     if not job.anomalies or run.trigger in OF_THE_PAST:
         return []
-    judged = judge(await past_of(work, run), run, figures_of(PastRun(run, facts)), at)
+    try:
+        judged = judge(await past_of(work, run), run, figures_of(PastRun(run, facts)), at)
+    except UNFORESEEN:
+        _log.exception("source %s: run %d could not be judged; it ends all the same", run.source, run.run_id)
+        return []
     if not judged.found and not judged.looked:
         return []
     looked = judged.looked

@@ -9,7 +9,7 @@ from typing import Any
 
 from kasparro_core.model import Observation, Record
 from kasparro_core.model.entity import AssetId, Claim, Decision, Entity, EntityLink, Known
-from kasparro_core.model.latest import Earlier, Late, Latest, Twin
+from kasparro_core.model.latest import MOST_FIGURE, MOST_RANK, Earlier, Late, Latest, Twin
 from kasparro_core.ports import Store, UnitOfWork
 from kasparro_core.testing.build import SOURCE, START, bring_in, later, prepared, record, table
 
@@ -68,6 +68,16 @@ class HistoriesContract:
         assert await changed(store, run_id) == [
             Latest(ids["c"], "c", "c", "S", None, "USD", None, later(5)),
             Latest(ids["a"], "a", "a", "S", Decimal("1.75"), "USD", later(2), later(5), *numbers),
+        ]
+
+    async def test_figures_beyond_a_float_come_as_the_furthest_ones(self, store: Store) -> None:
+        """What no database compares does not make the question fail; what is too small counts as zero."""
+        large: dict[str, Any] = {"rank": 10**40, "market_cap": Decimal("1E+900"), "volume_24h": Decimal("-1E+900")}
+        small: dict[str, Any] = {"rank": -(10**40), "market_cap": Decimal("1E-900"), "volume_24h": None}
+        run_id = await run_of(store, quote("a", "1", **large), quote("b", "1", **small))
+        assert [(each.rank, each.market_cap, each.volume) for each in await changed(store, run_id)] == [
+            (-MOST_RANK, 0.0, None),
+            (MOST_RANK, float(MOST_FIGURE), -float(MOST_FIGURE)),
         ]
 
     async def test_only_what_the_run_brought_is_changed(self, store: Store) -> None:

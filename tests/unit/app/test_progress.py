@@ -107,3 +107,13 @@ def test_what_stands_out_is_told_beneath_the_table(capsys: pytest.CaptureFixture
     assert told == [f"prices: Sentence {number}." for number in range(5)]
     assert more.startswith("2 more findings: `kasparro anomalies list --run 7` lists what stands out")
     assert observer.alarms(quiet.run) == observer.alarms(None) == ()
+
+
+def test_a_finding_cannot_steer_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    """A key of an upstream with control signs and line ends is told on one line, without them, and cut when it is
+    long."""
+    done = replace(RUN, status=RunStatus.SUCCEEDED, finished_at=RUN.started_at)
+    print_outcomes([Outcome("prices", done, alarms=(f"a\x1b[2J\nb {'x' * 5_000}",))], as_json=False)
+    told, _ = capsys.readouterr().err.splitlines()
+    assert told.startswith("prices: a [2J b xxx")
+    assert len(told) < 700

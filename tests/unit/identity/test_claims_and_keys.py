@@ -10,6 +10,7 @@ import pytest
 from identity_claims import claim
 
 from kasparro_core.identity import claim_of, fingerprint, keys_of
+from kasparro_core.identity.claims import fingerprint_of
 from kasparro_core.identity.contracts import at_odds, canonical_contract
 from kasparro_core.model.entity import AssetId, Market
 from kasparro_core.model.record import Record
@@ -110,6 +111,18 @@ def test_prices_make_no_claim_new():
         {"kind": "x"},
     ]
     assert len({fingerprint(one), *(fingerprint(replace(one, **change)) for change in changes)}) == 7
+
+
+@pytest.mark.parametrize(
+    "attributes",
+    [{}, {"rank": 1}, {"contract": f"eth:{WBTC}"}, {"refs": {"x": "y"}}, {"former_id": "z"}, {"former_ids": ["z"]}],
+)
+def test_a_fingerprint_needs_no_claim(attributes):
+    """Taken of a record, with or without what makes a claim longer, it is that of its claim."""
+    record = QUOTE._replace(attributes=attributes, symbol=" BTC ")
+    assert fingerprint_of(record) == fingerprint(claim_of(record))
+    assert fingerprint_of(record._replace(title=" ")) == fingerprint(claim_of(record._replace(title=None)))
+    assert fingerprint_of(record._replace(kind="article")) is None
 
 
 def test_keys_bind_by_id_contract_symbol_and_name():

@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
+from itertools import product
 
 import pytest
 from identity_claims import claim
@@ -80,6 +81,14 @@ def test_the_same_coin_under_other_names(one, other, found):
 def test_other_coins_of_one_symbol_or_name(one, other):
     """One symbol, or one name, and two things: they stay two."""
     assert method(gecko(*one), paprika(*other)) is None
+
+
+@pytest.mark.parametrize("names", [("Alpha Beta Coin", "Arctic Bear Club"), (None, None)])
+def test_numbers_are_no_names(names):
+    """Every source counts from 1: that two of them call something 1234, or abc-1234, says nothing."""
+    for one, other in product(("1234", "abc-1234"), repeat=2):
+        both = [claim("gecko", one, "ABC", names[0]), claim("list", other, "ABC", names[1])]
+        assert {link.method for link in resolve(both, Rulings(), {}).links} == {"own"}
 
 
 def test_a_rank_supports_names_that_say_no_more_than_the_symbol():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from random import Random
 
 import pytest
@@ -9,7 +10,7 @@ from assets import all_known, bring, coin, commit, from_nothing, groups, homes, 
 
 from kasparro_adapters.memory import MemoryStore
 from kasparro_core.model import Observation, Record, RecordQuery
-from kasparro_core.model.entity import AssetId, EntityQuery
+from kasparro_core.model.entity import AssetId, EntityQuery, Naming, Rulings
 from kasparro_core.services.identify import identify
 from kasparro_core.services.keeping import Sight, keep
 from kasparro_core.services.prepare import Slice
@@ -132,6 +133,17 @@ async def test_claims_that_change_leave_no_trace(seed: int) -> None:
             assert entity.merged_into is None or listed[entity.merged_into].merged_into is None
 
 
+async def test_a_long_mapping_file_is_gone_through_a_few_times_a_decision(store: MemoryStore) -> None:
+    """And not for each asset: a file of thousands of lines would keep its database waiting."""
+    records = [coin("a", str(n), f"S{n}", f"Thing {n}") for n in range(50)]
+    await commit(store, *records)
+    namings = _Counting(Naming(AssetId("a", str(n)), f"named-{n}") for n in range(50))
+    async with store.begin() as work:
+        work.identity = _Said(work.identity, Rulings((), namings))  # type: ignore[assignment]
+        await identify(work, [prepared(record._replace(title="New")) for record in records], _SEEN)
+    assert 0 < namings.times < 20
+
+
 def _batches(records: list[Record], random: Random) -> list[list[Record]]:
     """The records of each source in batches, all in some order."""
     given = random.sample(records, len(records))
@@ -144,6 +156,33 @@ def _batches(records: list[Record], random: Random) -> list[list[Record]]:
             rows = rows[size:]
     random.shuffle(found)
     return found
+
+
+_SEEN = Observation("a", 1, None, later(1))
+
+
+class _Counting(list[Naming]):
+    """Notes how often it is gone through."""
+
+    times = 0
+
+    def __iter__(self) -> Iterator[Naming]:
+        self.times += 1
+        return super().__iter__()
+
+
+class _Said:
+    """People said this, whoever asks."""
+
+    def __init__(self, inner: object, rulings: Rulings) -> None:
+        self._inner = inner
+        self._rulings = rulings
+
+    async def said(self, _assets: object, /) -> Rulings:
+        return self._rulings
+
+    def __getattr__(self, name: str) -> object:
+        return getattr(self._inner, name)
 
 
 class _Counted:

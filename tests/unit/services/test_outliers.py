@@ -12,10 +12,12 @@ from scripted import EPOCH, LinesDecoder, ScriptedSource, SteppingClock, Told
 
 from kasparro_adapters.memory import MemoryHandle, MemoryOwners, MemoryStore
 from kasparro_adapters.memory.histories import MemoryHistories
+from kasparro_core.errors import KasparroError, PermanentSourceError
 from kasparro_core.model import EventType, Run, Trigger
 from kasparro_core.model.anomaly import Anomaly, AnomalyQuery, AnomalyScope, AnomalyState
 from kasparro_core.model.entity import AssetId
 from kasparro_core.normalize.mapping import RecordMapping
+from kasparro_core.policy.plausible import FEWEST_SIBLINGS
 from kasparro_core.services import outliers
 from kasparro_core.services.jobs import SourceJob
 from kasparro_core.services.outlier_findings import MOST_SINGLE
@@ -60,11 +62,12 @@ class Market:
         name: str = "market",
         trigger: Trigger = Trigger.CLI,
         minutes: float = 5,
+        fails: KasparroError | None = None,
         **job: Any,
     ) -> Run:
         """One run that finds these rows; then time goes by."""
         mapping = job.pop("mapping", None) or quotes(name)
-        source = ScriptedSource({"": [list(rows)]}, name=name, clock=self.clock)
+        source = ScriptedSource({"": [fails or list(rows)]}, name=name, clock=self.clock)
         given = {"history": mapping.kind == "quote", "max_rejected": 1, **job}
         run = await self._runner.run(SourceJob(source, mapping, **given), trigger=trigger, full=True)
         assert run is not None
@@ -181,6 +184,18 @@ async def test_many_at_once_are_one_finding_of_the_source(market: Market) -> Non
     assert await market.subjects() == [("record_value", "c00", "resolved"), ("record_value", "", "resolved")]
 
 
+async def test_what_is_left_of_many_is_told_singly(market: Market) -> None:
+    """Of thirty coins three go on to be wrong: they do not hide behind the finding of all, which is over."""
+    coins = [f"c{n:02d}" for n in range(MOST_SINGLE + 10)]
+    await calm(market, 12, *coins)
+    await market.read(*(market.row(coin, 100_000) for coin in coins))
+    wrong = [market.row(coin, 0.1) for coin in coins[:3]]
+    await market.read(*wrong, *(market.row(coin, 101) for coin in coins[3:]))
+    singly = [("record_value", coin, "open") for coin in coins[:3]]
+    assert sorted(await market.subjects()) == sorted([("record_value", "", "resolved"), *singly])
+    assert market.notes() == 4
+
+
 async def test_a_first_rank_that_nobody_trades_is_told_once_however_often_it_comes(market: Market) -> None:
     """The listing of each run shows it; it is one finding whose count grows."""
     for n in range(4):
@@ -221,12 +236,13 @@ async def test_what_is_older_than_its_siblings_is_told(market: Market) -> None:
 
 
 async def test_what_fell_silent_while_the_others_move_is_told(market: Market) -> None:
-    """A coin that moved every five minutes and has not for six hours, beside forty that do; it ends when it moves."""
+    """A coin that moved every twenty minutes and has not for seven hours, beside forty that do; it ends when it
+    moves."""
     coins = [f"c{n}" for n in range(40)]
-    await calm(market, 12, *coins, "mute")
+    await calm(market, 12, *coins, "mute", minutes=20)
     stuck = market.row("mute", 100)
-    for n in range(2):
-        await market.read(stuck, *(market.row(coin, 100 + n) for coin in coins), minutes=400, mark_gone=True)
+    for n in range(21):
+        await market.read(stuck, *(market.row(coin, 100 + n % 2) for coin in coins), minutes=20, mark_gone=True)
     await market.read(stuck, *(market.row(coin, 102) for coin in coins), mark_gone=True)
     (found,) = await market.found()
     assert (found.metric, found.subject, found.evidence["others_moved"]) == ("record_silent", "mute", 40)
@@ -316,3 +332,20 @@ async def test_the_records_changed_last_are_judged_and_the_others_counted(
     assert caplog.messages == []
     await market.read(*(market.row(f"c{n}", 2) for n in range(5)))
     assert caplog.messages == ["source market: the 3 records changed last are judged, 2 were left out"]
+
+
+@pytest.mark.parametrize("outage", [False, True], ids=["nobody asked", "nobody answered"])
+async def test_what_nobody_looked_at_was_not_silent(market: Market, *, outage: bool) -> None:
+    """After three days in which the source was not read, or could not be, a coin that moves now and then has not fallen
+    silent: the runs in which it could have moved are few."""
+    coins = [f"c{n:02d}" for n in range(FEWEST_SIBLINGS + 1)]
+    slow = market.row("slow", 0)
+    for n in range(45):
+        slow = market.row("slow", 100 + n) if n % 3 == 0 else slow
+        await market.read(slow, *(market.row(coin, 100 + n % 3) for coin in coins), mark_gone=True)
+    for _ in range(72):
+        if outage:
+            await market.read(fails=PermanentSourceError("down", source="market"), mark_gone=True)
+        market.clock.skip(3_600)
+    await market.read(slow, *(market.row(coin, 100) for coin in coins), mark_gone=True)
+    assert await market.found() == []

@@ -67,6 +67,16 @@ async def test_a_renamed_id_stands_in_the_entity_of_the_old_one(bench: Bench, fi
     assert await bench.homes() == {"abece": home, "abc-old": home, "abd-new": home}
 
 
+async def test_of_a_chain_of_renames_the_last_may_be_told_first(bench: Bench) -> None:
+    """A list of changes begins with the newest: the one before it leads from the oldest id to the newest, too, also
+    where nobody knows the id in between."""
+    await bench.load("coinpaprika", OLD, NEW)
+    await bench.load("ids", {**CHANGE, "old_id": "abe-between"})
+    await bench.load("ids", {**CHANGE, "new_id": "abe-between"})
+    homes = await bench.homes()
+    assert homes["abc-old"] == homes["abd-new"]
+
+
 async def test_without_the_rename_they_are_two(bench: Bench) -> None:
     """Nothing but the rename says that they are one."""
     await bench.load("coinpaprika", OLD, NEW)

@@ -7,7 +7,21 @@ from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import BigInteger, ColumnElement, Double, FromClause, Row, Select, case, cast, func, select, true
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Double,
+    FromClause,
+    Numeric,
+    Row,
+    Select,
+    case,
+    cast,
+    func,
+    literal_column,
+    select,
+    true,
+)
 
 from kasparro_adapters.sql.database import Database
 from kasparro_adapters.sql.identity_tables import entity_links
@@ -15,12 +29,15 @@ from kasparro_adapters.sql.repositories.record_queries import RecordQueries
 from kasparro_adapters.sql.session import Session
 from kasparro_adapters.sql.tables import record_versions, records
 from kasparro_core.model import Order, RecordQuery, SortField
-from kasparro_core.model.latest import Earlier, Late, Latest, Twin
+from kasparro_core.model.latest import MOST_FIGURE, MOST_RANK, Earlier, Late, Latest, Twin
 
 _QUOTE = "quote"
 _FIGURES = {"rank": BigInteger, "market_cap": Double, "volume_24h": Double}
 _PLAIN = ("record_id", "key", "external_id", "symbol", "value", "currency", "occurred_at", "updated_at")
 _STATE = ("value", "currency", "occurred_at", "observed_at")
+_DECIMALS = 300
+"""Smaller ones than have so many are zero; the driver would refuse them."""
+
 _LAST_SEEN = Order(SortField.UPDATED_AT)
 _LAST_ADDED = Order()
 
@@ -128,12 +145,16 @@ class SqlHistories(RecordQueries):
         return found.add_columns(*_columns(table, _STATE)).where(wanted).order_by(records.c.record_id, *order)
 
     def _figure(self, name: str) -> ColumnElement[Any]:
-        """A number among the attributes of a quote."""
+        """A number among the attributes of a quote, brought to where its type can hold it."""
+        most: ColumnElement[Any] = literal_column(str(MOST_RANK) if name == "rank" else f"{MOST_FIGURE:E}")
         if self._session.dialect == "sqlite":
-            figure = func.json_extract(records.c.attributes, f"$.{name}")
-        else:
-            figure = func.jsonb_extract_path_text(records.c.attributes, name)
-        return cast(figure, _FIGURES[name])
+            return cast(_bounded(func.json_extract(records.c.attributes, f"$.{name}"), most), _FIGURES[name])
+        figure = cast(func.jsonb_extract_path_text(records.c.attributes, name), Numeric)
+        return cast(func.round(_bounded(figure, most), _DECIMALS), _FIGURES[name])
+
+
+def _bounded(figure: ColumnElement[Any], most: ColumnElement[Any]) -> ColumnElement[Any]:
+    return case((figure > most, most), (figure < -most, -most), else_=figure)
 
 
 def _all(table: FromClause) -> Mapping[str, ColumnElement[Any]]:

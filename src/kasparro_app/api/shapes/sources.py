@@ -53,6 +53,7 @@ class PublicConfiguration(Shape):
     mark_gone_max: float = Field(description="The share of the records above which none is marked.")
     raw: str = Field(description="keep or none: whether received payloads are kept.")
     anomalies: bool = Field(description="Whether its runs and records are compared with their past.")
+    identity: bool = Field(description="Whether its ids are linked to entities.")
     history: bool = Field(description="Whether earlier versions of records are kept.")
     params: dict[str, str] | None = Field(None, description="The query parameters by name; their values as `***`.")
     headers: dict[str, str] | None = Field(None, description="The request headers by name; their values as `***`.")
