@@ -17,8 +17,10 @@ _STYLES = {"csv": ItemStyle.CELLS, "feed": ItemStyle.SPARSE}
 
 
 def job_of(config: SourceConfig, source: Source, *, identity: bool = True) -> SourceJob:
-    """The job of a configured source; `identity`: whether any source is linked to entities. Raises ConfigurationError for
-    a mapping that makes no sense."""
+    """The job of a configured source; `identity`: whether any source is linked to entities.
+
+    Raises ConfigurationError for a mapping that makes no sense.
+    """
     mapping = config.record_mapping(source.name)
     return SourceJob(
         source=source,
