@@ -22,8 +22,9 @@ PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3 python; do \
 COMPOSE ?= docker compose
 PROFILE ?=
 
-# Tests: how many at once, and what else to tell pytest (make test ARGS="-k csv").
-WORKERS ?= auto
+# Tests: how many at once (one more than there are processors: many wait for something else), and what else to tell
+# pytest (make test ARGS="-k csv").
+WORKERS ?= $(shell $(PYTHON) -c "import os; print((os.cpu_count() or 1) + 1)")
 ARGS ?=
 PYTEST = $(PY) -m pytest -n $(WORKERS) --dist worksteal -q $(ARGS)
 

@@ -15,7 +15,7 @@ CASES = int(os.environ.get("KASPARRO_SCHEMATHESIS_CASES", "1"))
 STREAMS = """
 [[operations]]
 include-path = "/events"
-request-timeout = 0.25
+request-timeout = 1.0
 """
 """A stream has no end: so many seconds of it are read in each case."""
 
