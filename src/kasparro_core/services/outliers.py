@@ -83,9 +83,11 @@ async def examined(store: Store, job: SourceJob, run: Run, clock: Clock) -> Outl
     """The same, for a run that has to come to its end: what cannot be judged is told in the log, and nothing else."""
     try:
         return await retried(clock, lambda: examine(store, job, run, clock.now()))
-    except (StorageError, *UNFORESEEN):
+    except StorageError as error:  # if the database is away, the run's own end tells so
+        _log.warning("source %s: the records of run %d were not judged: %s", job.name, run.run_id, error)
+    except UNFORESEEN:
         _log.exception("source %s: the records of run %d could not be judged; the run goes on", job.name, run.run_id)
-        return NOTHING
+    return NOTHING
 
 
 async def _judge(work: UnitOfWork, job: SourceJob, findings: Findings, changed: Sequence[Latest]) -> None:
