@@ -24,6 +24,7 @@ from typing import Any
 
 from kasparro_adapters.memory import MemoryHandle, MemoryOwners
 from kasparro_adapters.sql import SqlStore
+from kasparro_app.collector import collect_seldom
 from kasparro_core.identity.resolve import resolve
 from kasparro_core.model import Batch, EntityQuery, FetchFacts, RawRecord, Run
 from kasparro_core.model.entity import AssetId, Claim, Rulings
@@ -201,4 +202,5 @@ if __name__ == "__main__":
     parser.add_argument("--candles", type=int, default=0)
     parser.add_argument("--without", action="store_true")
     args = parser.parse_args()
+    collect_seldom()  # as the service does
     asyncio.run(main(args.url, args.data, args.batch, args.candles, identity=not args.without))

@@ -12,6 +12,7 @@ from kasparro_core.errors import TransientStorageError
 from kasparro_core.model.entity import (
     AssetId,
     Blocks,
+    Claim,
     Decision,
     Entity,
     Known,
@@ -59,10 +60,11 @@ class MemoryIdentity:
             left += [*homes[known.link.entity_id], *(other for key in new for other in self._bound(key))]
         return [found[asset] for asset in sorted(found)]
 
-    async def near(self, keys: Collection[str], /) -> Sequence[Known]:
-        """What is kept of the assets that have one of these loose keys."""
-        assets = sorted({asset for key in keys for asset in self._members(key) if key in self._blocks(asset).loose})
-        return [known for asset in assets if (known := self._tx.links.get(asset)) is not None]
+    async def near(self, keys: Sequence[tuple[str, str]], /) -> Sequence[Claim]:
+        """What is claimed of the assets of other sources that have one of these loose keys."""
+        having = ((asset, key) for source, key in keys for asset in self._members(key) if asset.source != source)
+        assets = sorted({asset for asset, key in having if key in self._blocks(asset).loose})
+        return [known.claim for asset in assets if (known := self._tx.links.get(asset)) is not None]
 
     async def said(self, assets: Sequence[AssetId], /) -> Rulings:
         """Rulings and namings of these assets."""

@@ -33,6 +33,7 @@ from kasparro_app.cli import (
 )
 from kasparro_app.cli.context import Invocation
 from kasparro_app.cli.exits import guarded
+from kasparro_app.collector import collect_seldom
 
 app = typer.Typer(
     name="kasparro",
@@ -97,4 +98,5 @@ app.add_typer(state.verbs, name="state")
 
 def main() -> None:
     """The entry point of the command `kasparro`."""
+    collect_seldom()
     guarded(lambda: app(prog_name="kasparro"))

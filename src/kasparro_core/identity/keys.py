@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from functools import lru_cache
+from collections.abc import Iterable, Iterator
 from typing import NamedTuple
 
 from kasparro_core.identity.traits import Traits, traits_of
 from kasparro_core.model.entity import AssetId, Claim
+from kasparro_core.normalize.canonical import content_hash
 
 _SHORTEST_CORE = 4
+_LONGEST = 200
 
 
 class Keys(NamedTuple):
@@ -20,26 +21,43 @@ class Keys(NamedTuple):
     loose: tuple[str, ...]
 
 
-@lru_cache(maxsize=16_384)  # a decision asks several times for the keys of each claim of its closed set
 def keys_of(claim: Claim) -> Keys:
     """The keys of a claim. Binding: the ids that it bears, bore and names ("i:coingecko:bitcoin"), its contracts
     ("c:ethereum:0x…"), its symbols ("s:asset:btc"), its name without [OLD] and the like, squeezed ("n:asset:bitcoin").
     Loose: its name without the words that tell nothing ("l:asset:hathor" for Hathor Network)."""
-    traits = traits_of(claim)
-    return Keys(tuple(sorted(set(_binding(traits)))), tuple(sorted(set(_loose(traits)))))
+    return keys_of_traits(traits_of(claim))
+
+
+def keys_of_traits(traits: Traits) -> Keys:
+    """The keys of the claim that these are the traits of."""
+    return Keys(_in_order(_binding(traits)), _in_order(_loose(traits)))
 
 
 def id_key(asset: AssetId) -> str:
     """The binding key of an id: of those that bear it, bore it, or name it."""
-    return f"i:{asset.source}:{asset.external_id}"
+    return short_key(_id_key(*asset))
+
+
+def short_key(key: str) -> str:
+    """A key that an index takes: sources may call an address or an id whatever they like."""
+    return key if len(key) <= _LONGEST else f"{key[:2]}#{content_hash(key)}"
+
+
+def _in_order(keys: Iterable[str]) -> tuple[str, ...]:
+    return tuple(sorted(set(map(short_key, keys))))
+
+
+def _id_key(source: str, external_id: str) -> str:
+    return f"i:{source}:{external_id}"
 
 
 def _binding(traits: Traits) -> Iterator[str]:
-    claim, source = traits.claim, traits.asset.source
-    for external_id in (traits.asset.external_id, *claim.former):
-        yield id_key(AssetId(source, external_id))
+    claim, (source, external_id) = traits.claim, traits.asset
+    yield _id_key(source, external_id)
+    for former in claim.former:
+        yield _id_key(source, former)
     for ref in claim.refs:
-        yield id_key(ref)
+        yield _id_key(*ref)
     for contract in claim.contracts:
         yield f"c:{contract}"
     for symbol in traits.symbols:

@@ -35,7 +35,9 @@ def words_of(text: str) -> tuple[str, ...]:
     >>> words_of("1000x Shiba's best-friend")
     ('1000x', 'shibas', 'best', 'friend')
     """
-    return tuple(_WORD.findall(folded(text.replace("'", "").replace("’", ""))))
+    if "'" in text or "’" in text:
+        text = text.replace("'", "").replace("’", "")
+    return tuple(_WORD.findall(folded(text)))
 
 
 def parts_of(text: str) -> tuple[str, ...]:

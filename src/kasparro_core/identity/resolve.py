@@ -17,7 +17,7 @@ from kasparro_core.identity.people import join_by_people
 from kasparro_core.identity.proofs import proofs
 from kasparro_core.identity.rivals import clear_pairs
 from kasparro_core.identity.standing import Bearers, entities_of
-from kasparro_core.identity.traits import traits_of
+from kasparro_core.identity.traits import Traits, traits_of
 from kasparro_core.model.entity import AssetId, Candidate, Claim, Entity, EntityLink, Naming, Rulings
 
 
@@ -44,6 +44,7 @@ def resolve(
     retired: Iterable[Entity] = (),
     taken: Collection[str] = frozenset(),
     nearby: Sequence[Claim] = (),
+    traits: Mapping[AssetId, Traits] | None = None,
 ) -> Resolution:
     """Decide a closed set of claims anew.
 
@@ -59,22 +60,23 @@ def resolve(
     ids the groups bear: the oldest entity that was founded by one of the group, and the others redirect to it. The one
     exception: who is named to be an entity goes with the asset that founded it.
 
-    One asset is given once; of several claims of one asset, the one with the greatest fingerprint counts.
+    One asset is given once; of several claims of one asset, the one with the greatest fingerprint counts. `traits`:
+    those of all the claims, from a caller who has them already.
     """
     known = _by_asset(claims)
     bearers = Bearers.of(standing, retired, known)
     groups = Groups(sorted(known), {naming.asset: naming.entity_id for naming in rulings.namings})
     joined = join_by_people(groups, known, rulings, bearers)
     joined += [one for one in _surest_first(proofs(known)) if groups.join(one.a, one.b)]
-    traits = [traits_of(claim) for _, claim in sorted(known.items())]
-    pairs = judged_pairs(traits)
+    compared = [traits[asset] if traits else traits_of(known[asset]) for asset in sorted(known)]
+    pairs = judged_pairs(compared)
     joined += _join_alike(groups, pairs)
     placed = entities_of(groups, known, bearers, taken)
     return Resolution(
         links=_links(groups, joined, placed.entity_ids, rulings.namings),
         made=placed.made,
         merged=placed.merged,
-        candidates=doubts(groups, pairs, traits, nearby),
+        candidates=doubts(groups, pairs, compared, nearby),
     )
 
 

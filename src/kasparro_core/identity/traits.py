@@ -58,7 +58,7 @@ def traits_of(claim: Claim) -> Traits:
     every = words_of(claim.name or "")
     name, (words, tags) = "".join(every), untagged(every, _in_brackets(claim.name or ""))
     ids = [part for part in _id_names(claim, symbol, name) if not _is_number(part, symbol) or "".join(part) == name]
-    symbols = (symbol, _unversioned(symbol, tags), _symbol_of_id(claim, name))
+    symbols = (symbol, _unversioned(symbol, tags) if tags else "", _symbol_of_id(claim, name))
     return Traits(
         claim=claim,
         symbols=tuple(dict.fromkeys(one for one in symbols if one)),
@@ -67,8 +67,8 @@ def traits_of(claim: Claim) -> Traits:
         name=name,
         bare="".join(words),
         cores=frozenset(_cores(claim.name or "", words, symbol)),
-        ids=frozenset("".join(part) for part in ids),
-        id_cores=frozenset(core_of(part) for part in ids),
+        ids=frozenset(["".join(part) for part in ids]),
+        id_cores=frozenset([core_of(part) for part in ids]),
     )
 
 
@@ -76,10 +76,10 @@ def _cores(name: str, words: tuple[str, ...], symbol: str) -> Iterator[str]:
     """The core of the name, of it without the symbol ("NFTmall (GEM)"), and of each of its parts."""
     if words:
         yield core_of(words)
-    without = [word for word in words if word != symbol and core_of([word]) != symbol]
+    without = [word for word in words if not _is_symbol(word, symbol)]
     if len(without) < len(words) and not all(map(is_filler, without)):
         yield core_of(without)
-    parts = _PARTS.split(name)
+    parts = _PARTS.split(name) if _PARTS.search(name) else ()
     if len(parts) > 1:
         bare = [untagged(words_of(part), _in_brackets(name))[0] for part in parts]
         yield from (
@@ -87,8 +87,13 @@ def _cores(name: str, words: tuple[str, ...], symbol: str) -> Iterator[str]:
         )
 
 
+def _is_symbol(word: str, symbol: str) -> bool:
+    """True for the symbol, also with what tells nothing behind it ("gemtoken")."""
+    return word == symbol or (word.startswith(symbol) and core_of([word]) == symbol)
+
+
 def _in_brackets(name: str) -> tuple[str, ...]:
-    return words_of(" ".join(_BRACKETS.findall(name)))
+    return words_of(" ".join(_BRACKETS.findall(name))) if "(" in name or "[" in name else ()
 
 
 def _id_names(claim: Claim, symbol: str, name: str) -> Iterator[tuple[str, ...]]:
@@ -106,7 +111,8 @@ def _id_names(claim: Claim, symbol: str, name: str) -> Iterator[tuple[str, ...]]
 
 def _is_number(words: tuple[str, ...], symbol: str) -> bool:
     """True for an id that is a number, the symbol aside: every source counts from 1, so that two agree on nothing."""
-    return "".join(word for word in words if word != symbol).isdigit()
+    rest = [word for word in words if word != symbol]
+    return bool(rest) and all(map(str.isdigit, rest))
 
 
 def _unversioned(symbol: str, tags: Tags) -> str:

@@ -22,6 +22,7 @@ _SHORTEST_CORE = 3
 _OLD = _words("old legacy deprecated v1")
 _NEW = re.compile(r"new|v[2-9]\d*")
 _STANDARD = re.compile(r"\b(erc|bep|trc|qrc|hrc|krc|brc|nep|kip) (\d+)\b")
+_DIGIT = re.compile(r"\d")
 _PLACE = re.compile(
     r"(erc|bep|trc|qrc|hrc|krc|brc|nep|kip)\d+|bsc|spl|wormhole|multichain|anyswap|allbridge|portal|bridged|"
     r"peg|pegged|(binance|heco)peg"
@@ -49,7 +50,7 @@ def core_of(words: Iterable[str]) -> str:
     ('hathor', 'stakecube', 'thetoken')
     """
     given = tuple(words)
-    core = "".join(word for word in given if word not in _FILLERS) or "".join(given)
+    core = "".join([word for word in given if word not in _FILLERS]) or "".join(given)
     while core.endswith(_GLUED):
         shorter = core.removesuffix(next(end for end in _GLUED if core.endswith(end)))
         if len(shorter) < _SHORTEST_CORE or shorter in _FILLERS:
@@ -103,7 +104,7 @@ def untagged(words: Iterable[str], in_brackets: Container[str] = ()) -> tuple[tu
     """
     kept: list[str] = []
     tags: set[str] = set()
-    for word in _STANDARD.sub(r"\1\2", " ".join(words)).split():
+    for word in _with_standards(words):
         glued = _GLUED_VERSION.search(word)
         if kept and (_is_tag(word) or (word in _IN_BRACKETS and word in in_brackets)):
             tags.add(word)
@@ -111,6 +112,12 @@ def untagged(words: Iterable[str], in_brackets: Container[str] = ()) -> tuple[tu
             kept.append(word[: glued.start()] if glued else word)
             tags.update([glued[0]] if glued else [])
     return tuple(kept), Tags(tags)
+
+
+def _with_standards(words: Iterable[str]) -> list[str]:
+    """The words, the names of standards as one each ("erc 20")."""
+    text = " ".join(words)
+    return (_STANDARD.sub(r"\1\2", text) if _DIGIT.search(text) else text).split()
 
 
 @lru_cache(maxsize=4096)

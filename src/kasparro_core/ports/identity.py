@@ -9,6 +9,7 @@ from typing import Protocol
 from kasparro_core.model.entity import (
     AssetId,
     Candidate,
+    Claim,
     Decision,
     Entity,
     EntityLink,
@@ -81,8 +82,9 @@ class IdentityStore(Protocol):
         that stand in an entity with one of them, and so on; by source and external_id."""
         ...
 
-    async def near(self, keys: Collection[str], /) -> Sequence[Known]:
-        """What is kept of the assets that have one of these loose keys, by source and external_id."""
+    async def near(self, keys: Sequence[tuple[str, str]], /) -> Sequence[Claim]:
+        """What is claimed of the assets that have one of these loose keys and are of another source than the one that
+        is named beside the key (source, key), by source and external_id."""
         ...
 
     async def said(self, assets: Sequence[AssetId], /) -> Rulings:

@@ -5,14 +5,15 @@ from __future__ import annotations
 
 import asyncio
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from functools import partial
+from typing import NamedTuple
 
 from kasparro_core.identity.ids import possible_ids
-from kasparro_core.identity.keys import id_key, keys_of
-from kasparro_core.identity.resolve import Resolution, resolve
+from kasparro_core.identity.keys import Keys, keys_of, keys_of_traits, short_key
+from kasparro_core.identity.resolve import resolve
+from kasparro_core.identity.traits import Traits, traits_of
 from kasparro_core.model.entity import (
     AssetId,
     Blocks,
@@ -24,10 +25,8 @@ from kasparro_core.model.entity import (
     Rulings,
     Verdict,
 )
-from kasparro_core.normalize.canonical import canonical_json, content_hash
+from kasparro_core.normalize.canonical import canonical_json
 from kasparro_core.ports.identity import IdentityStore
-
-_LONGEST = 200
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,51 +38,71 @@ class Fresh:
     seen_at: datetime
 
 
+class _Seen(NamedTuple):
+    """What is claimed of an asset from now on, and what follows from that alone."""
+
+    fresh: Fresh
+    traits: Traits
+    keys: Keys
+
+
+_Everyone = Mapping[AssetId, _Seen]
+
+
 @dataclass(frozen=True, slots=True)
 class _Scene:
-    """A closed set: what is claimed now, by those that are `touched` and by the others, what is kept, what people said,
+    """A closed set: what is claimed now, by those that are touched and by the others, what is kept, what people said,
     and in which blocks the touched ones lie now."""
 
-    fresh: Mapping[AssetId, Fresh]
+    now: _Everyone
     stored: Mapping[AssetId, Known]
     rulings: Rulings
     blocks: Mapping[AssetId, Blocks]
-
-    @property
-    def now(self) -> Mapping[AssetId, Fresh]:
-        """All of them, as they are from now on."""
-        kept = {asset: Fresh(known.claim, known.fingerprint, known.seen_at) for asset, known in self.stored.items()}
-        return {**kept, **self.fresh}
 
 
 async def decide(identity: IdentityStore, fresh: Mapping[AssetId, Fresh], at: datetime) -> None:
     """Decide anew on all that has to do with these assets. `fresh`: what they claim, whether that is new or not; `at`:
     the instant since when their links hold, where they change."""
-    await identity.lock({key for each in fresh.values() for key in _own(each.claim).binding})
-    scene = await _scene(identity, fresh)
+    given = await asyncio.to_thread(_read, fresh)
+    await identity.lock({key for each in given.values() for key in each.keys.binding})
+    scene = await _scene(identity, given)
     while not await identity.lock(_binding(scene)):
-        scene = await _scene(identity, fresh)
-    resolution = await _resolved(identity, scene)
-    await identity.save(_decision(scene, resolution, at))
+        scene = await _scene(identity, given)
+    await identity.save(await _decided(identity, scene, at))
 
 
-async def _scene(identity: IdentityStore, given: Mapping[AssetId, Fresh]) -> _Scene:
+def _read(fresh: Mapping[AssetId, Fresh]) -> _Everyone:
+    return {asset: _seen(each) for asset, each in sorted(fresh.items())}
+
+
+def _seen(fresh: Fresh) -> _Seen:
+    traits = traits_of(fresh.claim)
+    return _Seen(fresh, traits, keys_of_traits(traits))
+
+
+async def _scene(identity: IdentityStore, given: _Everyone) -> _Scene:
     touched = sorted(given)
     former = await identity.former(touched)
-    fresh = {asset: _with_former(given[asset], former.get(asset, ())) for asset in touched}
+    own = {asset: _with_former(given[asset], former.get(asset, ())) for asset in touched}
     said = await identity.said(touched)
     by_people = _by_people(said)
-    blocks = {asset: _blocks(fresh[asset].claim, by_people) for asset in touched}
+    blocks = {asset: _blocks(asset, each.keys, by_people) for asset, each in own.items()}
     keys = {key for each in blocks.values() for key in each.binding}
     wanted = set(touched)
     while True:
         stored = {known.claim.asset: known for known in await identity.closed(sorted(wanted), keys)}
-        everyone = {*stored, *fresh}
+        everyone = {*stored, *own}
         rulings = said if everyone <= {*touched} else await identity.said(sorted(everyone))
         missing = await _founders(identity, rulings) - everyone - wanted
         if not missing:
-            return _Scene(fresh, stored, rulings, blocks)
+            others = await asyncio.to_thread(_read, _kept(stored.values(), own))
+            return _Scene({**others, **own}, stored, rulings, blocks)
         wanted |= missing
+
+
+def _kept(stored: Iterable[Known], but: Collection[AssetId]) -> Mapping[AssetId, Fresh]:
+    others = (known for known in stored if known.claim.asset not in but)
+    return {known.claim.asset: Fresh(known.claim, known.fingerprint, known.seen_at) for known in others}
 
 
 async def _founders(identity: IdentityStore, rulings: Rulings) -> set[AssetId]:
@@ -94,10 +113,10 @@ async def _founders(identity: IdentityStore, rulings: Rulings) -> set[AssetId]:
     return {entity.founder for entity in named if entity.founder is not None}
 
 
-def _with_former(fresh: Fresh, former: Sequence[str]) -> Fresh:
-    known = fresh.claim.former
+def _with_former(seen: _Seen, former: Sequence[str]) -> _Seen:
+    known = seen.fresh.claim.former
     new = tuple(sorted({*known, *former}))
-    return fresh if new == known else replace(fresh, claim=replace(fresh.claim, former=new))
+    return seen if new == known else _seen(replace(seen.fresh, claim=replace(seen.fresh.claim, former=new)))
 
 
 def _by_people(said: Rulings) -> Mapping[AssetId, Sequence[str]]:
@@ -108,63 +127,44 @@ def _by_people(said: Rulings) -> Mapping[AssetId, Sequence[str]]:
             for asset in {ruling.a, ruling.b}:
                 found[asset].append(f"r:{ruling.ruling_id}")
     for naming in said.namings:
-        found[naming.asset].append(_short(f"f:{naming.entity_id}"))
+        found[naming.asset].append(short_key(f"f:{naming.entity_id}"))
     return found
 
 
-def _blocks(claim: Claim, by_people: Mapping[AssetId, Sequence[str]]) -> Blocks:
-    """The blocks of a claim, its own and those of people."""
-    keys = _own(claim)
-    return Blocks((*keys.binding, *by_people.get(claim.asset, ())), keys.loose)
-
-
-def _own(claim: Claim) -> Blocks:
-    keys = keys_of(claim)
-    return Blocks([_short(key) for key in keys.binding], [_short(key) for key in keys.loose])
-
-
-def key_of(asset: AssetId) -> str:
-    """The block of those that bear this id, bore it, or name it."""
-    return _short(id_key(asset))
-
-
-def _short(key: str) -> str:
-    """A key that an index takes: sources may call an address or an id whatever they like."""
-    return key if len(key) <= _LONGEST else f"{key[:2]}#{content_hash(key)}"
+def _blocks(asset: AssetId, keys: Keys, by_people: Mapping[AssetId, Sequence[str]]) -> Blocks:
+    """The blocks of an asset, those of its claim and those of people."""
+    return Blocks((*keys.binding, *by_people.get(asset, ())), keys.loose)
 
 
 def _binding(scene: _Scene) -> set[str]:
-    keys = {key for blocks in scene.blocks.values() for key in blocks.binding}
+    """All that the closed set lies in, and what the touched ones leave."""
     by_people = _by_people(scene.rulings)
-    return keys | {key for known in scene.stored.values() for key in _blocks(known.claim, by_people).binding}
+    left = (keys_of(known.claim) for asset, known in scene.stored.items() if asset in scene.blocks)
+    keys = (*(seen.keys for seen in scene.now.values()), *left)
+    return {key for each in keys for key in each.binding} | {key for said in by_people.values() for key in said}
 
 
-async def _resolved(identity: IdentityStore, scene: _Scene) -> Resolution:
-    claims = {asset: each.claim for asset, each in scene.now.items()}
-    loose = {key for claim in claims.values() for key in _own(claim).loose}
-    nearby = [known.claim for known in await identity.near(loose) if known.claim.asset not in claims]
+async def _decided(identity: IdentityStore, scene: _Scene, at: datetime) -> Decision:
+    loose = {(asset.source, key) for asset, seen in scene.now.items() for key in seen.keys.loose}
+    nearby = [claim for claim in await identity.near(sorted(loose)) if claim.asset not in scene.now]
     homes = {known.link.entity_id for known in scene.stored.values()}
     named = {naming.entity_id for naming in scene.rulings.namings}
-    ids = homes | named | {entity_id for claim in claims.values() for entity_id in possible_ids(claim)}
-    entities = await identity.entities(ids, sorted(claims))
-    step = partial(_resolve, scene, claims, {entity.entity_id: entity for entity in entities}, nearby)
-    return await asyncio.to_thread(step)
+    possible = {entity_id for seen in scene.now.values() for entity_id in possible_ids(seen.fresh.claim)}
+    entities = await identity.entities(homes | named | possible, sorted(scene.now))
+    by_id = {entity.entity_id: entity for entity in entities}
+    return await asyncio.to_thread(_decision, scene, by_id, nearby, at)
 
 
-def _resolve(
-    scene: _Scene, claims: Mapping[AssetId, Claim], entities: Mapping[str, Entity], nearby: Sequence[Claim]
-) -> Resolution:
-    return resolve(
-        list(claims.values()),
+def _decision(scene: _Scene, entities: Mapping[str, Entity], nearby: Sequence[Claim], at: datetime) -> Decision:
+    resolution = resolve(
+        [seen.fresh.claim for seen in scene.now.values()],
         scene.rulings,
         {asset: entities[known.link.entity_id] for asset, known in scene.stored.items()},
         retired=[entity for entity in entities.values() if entity.merged_into is not None],
-        taken=set(entities),
+        taken=entities.keys(),
         nearby=nearby,
+        traits={asset: seen.traits for asset, seen in scene.now.items()},
     )
-
-
-def _decision(scene: _Scene, resolution: Resolution, at: datetime) -> Decision:
     links = {AssetId(link.source, link.external_id): link for link in resolution.links}
     return Decision(
         made=resolution.made,
@@ -178,13 +178,12 @@ def _decision(scene: _Scene, resolution: Resolution, at: datetime) -> Decision:
 
 def _changed(scene: _Scene, links: Mapping[AssetId, EntityLink], at: datetime) -> Iterable[Known]:
     """What is new or differs from what is kept; a link that stays keeps its instant."""
-    for asset, now in sorted(scene.now.items()):
+    for asset, (now, *_) in sorted(scene.now.items()):
         stored, link = scene.stored.get(asset), links[asset]
-        same = stored is not None and _says(stored.link) == _says(link)
-        since = stored.link.decided_at if same and stored is not None else at
-        known = Known(now.claim, now.fingerprint, now.seen_at, replace(link, decided_at=since))
-        if not same or asset in scene.fresh:
-            yield known
+        if stored is None or _says(stored.link) != _says(link):
+            yield Known(now.claim, now.fingerprint, now.seen_at, replace(link, decided_at=at))
+        elif asset in scene.blocks:
+            yield Known(now.claim, now.fingerprint, now.seen_at, replace(link, decided_at=stored.link.decided_at))
 
 
 def _says(link: EntityLink) -> tuple[object, ...]:

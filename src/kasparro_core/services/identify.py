@@ -9,10 +9,11 @@ from collections.abc import Sequence
 from datetime import datetime
 
 from kasparro_core.identity.claims import claim_of, fingerprint_of
+from kasparro_core.identity.keys import id_key
 from kasparro_core.model import Observation, PreparedRecord, Record
 from kasparro_core.model.entity import AssetId, Naming, Rename, Ruling, Verdict
 from kasparro_core.ports import UnitOfWork
-from kasparro_core.services.deciding import Fresh, decide, key_of
+from kasparro_core.services.deciding import Fresh, decide
 
 _LONGEST_ID = 500
 """An id of more characters is none that anybody else knows, and no index takes it."""
@@ -74,7 +75,7 @@ async def rename(work: UnitOfWork, renames: Sequence[Rename], at: datetime) -> S
 
 async def _heirs(work: UnitOfWork, ids: Sequence[AssetId]) -> Sequence[AssetId]:
     """These ids, and those that bore one of them before: of a chain of renames the last may be told first."""
-    bound = await work.identity.closed(ids, [key_of(each) for each in ids]) if ids else ()
+    bound = await work.identity.closed(ids, [id_key(each) for each in ids]) if ids else ()
     wanted = set(ids)
     bore = ((each.claim.asset, AssetId(each.claim.asset.source, old)) for each in bound for old in each.claim.former)
     return [*ids, *(asset for asset, old in bore if old in wanted)]

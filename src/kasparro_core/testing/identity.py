@@ -11,6 +11,7 @@ from kasparro_core.errors import TransientStorageError
 from kasparro_core.model.entity import (
     AssetId,
     Blocks,
+    Claim,
     Decision,
     Entity,
     EntityQuery,
@@ -40,7 +41,12 @@ async def redirects(store: Store) -> dict[str, str | None]:
 
 def ids(found: Sequence[Known]) -> str:
     """The external ids, one letter each."""
-    return "".join(each.claim.asset.external_id for each in found)
+    return claimed([each.claim for each in found])
+
+
+def claimed(found: Sequence[Claim]) -> str:
+    """The external ids, one letter each."""
+    return "".join(each.asset.external_id for each in found)
 
 
 class IdentityContract:
@@ -85,12 +91,18 @@ class IdentityContract:
             assert ids(await work.identity.closed([], ["k3"])) == "d"
 
     async def test_near_is_one_hop_of_loose_keys(self, store: Store) -> None:
-        """The assets that have the key loosely, and no other ones."""
-        await put(store, {A: Blocks(["k"], ["n"]), B: Blocks(["n"]), C: Blocks([], ["n", "m"]), D: Blocks([], ["m"])})
+        """The assets of other sources that have the key loosely, and no other ones."""
+        other = AssetId("t", "e")
+        blocks = {A: Blocks(["k"], ["n"]), B: Blocks(["n"]), C: Blocks([], ["n", "m"]), D: Blocks([], ["m"])}
+        await put(store, {**blocks, other: Blocks(["k"], ["n"])})
         async with store.begin(write=False) as work:
-            assert ids(await work.identity.near(["n"])) == "ac"
-            assert ids(await work.identity.near(["n", "m", "x"])) == "acd"
-            assert ids(await work.identity.near([])) == ""
+            near = work.identity.near
+            assert claimed(await near([("u", "n")])) == "ace"
+            assert claimed(await near([("s", "n"), ("t", "m"), ("u", "x")])) == "cde"
+            assert claimed(await near([("s", "n")])) == "e"
+            assert claimed(await near([("s", "m")])) == ""
+            assert claimed(await near([])) == ""
+            assert list(await near([("s", "n")])) == [known("t", "e", "of-e").claim]
 
     async def test_blocks_are_put_in_the_place_of_others(self, store: Store) -> None:
         """An asset lies in the blocks of the last decision alone."""
@@ -99,8 +111,8 @@ class IdentityContract:
         async with store.begin() as work:
             assert ids(await work.identity.closed([], ["k1"])) == "b"
             assert ids(await work.identity.closed([], ["k2"])) == "a"
-            assert ids(await work.identity.near(["n"])) == ""
-            assert ids(await work.identity.near(["k1"])) == "a"
+            assert claimed(await work.identity.near([("t", "n")])) == ""
+            assert claimed(await work.identity.near([("t", "k1")])) == "a"
 
     async def test_a_lock_holds_what_it_holds(self, store: Store) -> None:
         """The first lock begins; keys that it holds need no other; with everything held, nothing begins anew."""

@@ -34,9 +34,12 @@ from kasparro_adapters.sql.identity_tables import (
     entity_rulings,
 )
 from kasparro_adapters.sql.lookups import LookedUp, look_up
+from kasparro_adapters.sql.repositories.blocks import put_blocks
 from kasparro_adapters.sql.repositories.identity_rows import (
+    CLAIM,
     ENTITY,
     candidate_row,
+    claim_of_row,
     entity_of,
     entity_row,
     known_of,
@@ -51,6 +54,7 @@ from kasparro_core.errors import TransientStorageError, UnstorableError
 from kasparro_core.model.entity import (
     AssetId,
     Blocks,
+    Claim,
     Decision,
     Entity,
     Known,
@@ -96,12 +100,14 @@ class SqlIdentity:
                 return found
             wanted |= others
 
-    async def near(self, keys: Collection[str], /) -> Sequence[Known]:
+    async def near(self, keys: Sequence[tuple[str, str]], /) -> Sequence[Claim]:
         """By one key each."""
-        having = select(_KEY.source, _KEY.external_id).where(
-            self._database.among(_KEY.key, sorted(keys)), _KEY.binds == 0
-        )
-        return await self._known(having)
+        given = self._database.pairs(keys, ("asking", "loose"))
+        other = (_KEY.key == given.c.loose) & (_KEY.binds == 0) & (_KEY.source != given.c.asking)
+        having = self._look_up(given, entity_keys, other)
+        linked = self._linked(select(having.c.source, having.c.external_id).select_from(having.rows))
+        statement = select(*(linked.c[column.name] for column in CLAIM)).select_from(linked.rows)
+        return sorted(map(claim_of_row, await self._session.all(statement)), key=attrgetter("asset"))
 
     async def said(self, assets: Sequence[AssetId], /) -> Rulings:
         """Two look-ups."""
@@ -229,12 +235,15 @@ class SqlIdentity:
         return await self._known(select(members.c.source, members.c.external_id).select_from(members.rows))
 
     async def _known(self, assets: Select[tuple[str, str]]) -> Sequence[Known]:
-        some = assets.distinct().subquery()
-        own = (_LINK.source == some.c.source) & (_LINK.external_id == some.c.external_id)
-        linked = self._look_up(some, entity_links, own)
+        linked = self._linked(assets)
         statement = select(*(linked.c[column.name] for column in _LINK)).select_from(linked.rows)
         found = [known_of(row) for row in await self._session.all(statement)]
         return sorted(found, key=lambda known: known.claim.asset)
+
+    def _linked(self, assets: Select[tuple[str, str]]) -> LookedUp:
+        some = assets.distinct().subquery()
+        own = (_LINK.source == some.c.source) & (_LINK.external_id == some.c.external_id)
+        return self._look_up(some, entity_links, own)
 
     def _look_up(
         self, given: FromClause, table: FromClause, on: ColumnElement[bool], *, outer: bool = False
@@ -273,14 +282,7 @@ class SqlIdentity:
         if not blocks:
             return
         await self._session.run(self._without(entity_keys, list(blocks)))
-        rows = [
-            {"key": key, "source": asset.source, "external_id": asset.external_id, "binds": binds}
-            for asset, kept in blocks.items()
-            for binds, keys in ((1, kept.binding), (0, kept.loose))
-            for key in keys
-        ]
-        if rows:
-            await self._session.run(insert(entity_keys), rows)
+        await put_blocks(self._session, blocks)
 
     async def _put_candidates(self, decision: Decision) -> None:
         if not decision.decided:

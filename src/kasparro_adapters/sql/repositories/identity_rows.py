@@ -9,7 +9,7 @@ from typing import Any
 
 from sqlalchemy import Row
 
-from kasparro_adapters.sql.identity_tables import entities
+from kasparro_adapters.sql.identity_tables import entities, entity_links
 from kasparro_core.model.entity import (
     AssetId,
     Candidate,
@@ -24,6 +24,8 @@ from kasparro_core.model.entity import (
 from kasparro_core.normalize.canonical import canonical_decimal, canonical_json
 
 ENTITY = tuple(column for column in entities.c if column.name != "name_folded")
+_LINK = entity_links.c
+CLAIM = (_LINK.source, _LINK.external_id, _LINK.kind, _LINK.symbol, _LINK.name, _LINK.facts)
 
 
 def entity_of(row: Row[Any]) -> Entity:
@@ -54,10 +56,10 @@ def link_of(row: Row[Any]) -> EntityLink:
     )
 
 
-def known_of(row: Row[Any]) -> Known:
-    """All of a row of entity_links."""
+def claim_of_row(row: Row[Any]) -> Claim:
+    """The claim of a row of entity_links, of the columns CLAIM."""
     facts = row.facts
-    claim = Claim(
+    return Claim(
         asset=AssetId(row.source, row.external_id),
         kind=row.kind,
         symbol=row.symbol,
@@ -67,7 +69,11 @@ def known_of(row: Row[Any]) -> Known:
         former=tuple(facts.get("former", ())),
         market=_market(facts.get("market", {})),
     )
-    return Known(claim, row.claim_hash, row.seen_at, link_of(row))
+
+
+def known_of(row: Row[Any]) -> Known:
+    """All of a row of entity_links."""
+    return Known(claim_of_row(row), row.claim_hash, row.seen_at, link_of(row))
 
 
 def known_row(known: Known, dialect: str) -> dict[str, Any]:
