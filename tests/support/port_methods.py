@@ -140,7 +140,8 @@ METHODS: dict[str, Callable[[UnitOfWork], Awaitable[Any]]] = {
     "identity.unlike": lambda work: work.identity.unlike(SOURCE, {"1": "h"}),
     "identity.lock": lambda work: _held(work),
     "identity.closed": lambda work: work.identity.closed([_ASSET], ["k"]),
-    "identity.near": lambda work: work.identity.near([(SOURCE, "k")]),
+    "identity.crowds": lambda work: work.identity.crowds(),
+    "identity.near": lambda work: work.identity.near([(SOURCE, "k")], most=9),
     "identity.said": lambda work: work.identity.said([_ASSET]),
     "identity.former": lambda work: work.identity.former([_ASSET]),
     "identity.entities": lambda work: work.identity.entities(["btc-bitcoin"], [_ASSET]),
@@ -187,7 +188,7 @@ WITHOUT_TABLE = frozenset({"schedules.now"})
 async def _held(work: UnitOfWork) -> None:
     """On SQLite the unit of work has its lock already; what is asked for under it speaks to the database."""
     await work.identity.lock(["k"])
-    await work.identity.near([(SOURCE, "k")])
+    await work.identity.near([(SOURCE, "k")], most=9)
 
 
 def port_methods() -> set[str]:

@@ -60,10 +60,14 @@ class MemoryIdentity:
             left += [*homes[known.link.entity_id], *(other for key in new for other in self._bound(key))]
         return [found[asset] for asset in sorted(found)]
 
-    async def near(self, keys: Sequence[tuple[str, str]], /) -> Sequence[Claim]:
+    async def crowds(self) -> Collection[str]:
+        """All of them."""
+        return self._tx.crowds.rows()
+
+    async def near(self, keys: Sequence[tuple[str, str]], /, *, most: int) -> Sequence[Claim]:
         """What is claimed of the assets of other sources that have one of these loose keys."""
-        having = ((asset, key) for source, key in keys for asset in self._members(key) if asset.source != source)
-        assets = sorted({asset for asset, key in having if key in self._blocks(asset).loose})
+        having = ((source, self._loosely(key)) for source, key in keys)
+        assets = sorted({asset for source, some in having if len(some) <= most for asset in some if asset[0] != source})
         return [known.claim for asset in assets if (known := self._tx.links.get(asset)) is not None]
 
     async def said(self, assets: Sequence[AssetId], /) -> Rulings:
@@ -108,6 +112,8 @@ class MemoryIdentity:
             self._tx.links.put(known.claim.asset, replace(known, link=link))
         for asset, blocks in decision.blocks.items():
             self._put_blocks(asset, blocks)
+        for key in decision.crowds:
+            self._tx.crowds.put(key, key)
         self._put_candidates(decision)
 
     async def rule(
@@ -158,7 +164,12 @@ class MemoryIdentity:
         return self._tx.block_members.get(key) or ()
 
     def _bound(self, key: str) -> list[AssetId]:
+        if self._tx.crowds.get(key) is not None:
+            return []
         return [asset for asset in self._members(key) if key in self._blocks(asset).binding]
+
+    def _loosely(self, key: str) -> list[AssetId]:
+        return [asset for asset in self._members(key) if key in self._blocks(asset).loose]
 
     def _blocks(self, asset: AssetId) -> Blocks:
         return self._tx.blocks.get(asset) or Blocks()

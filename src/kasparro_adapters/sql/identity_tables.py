@@ -65,6 +65,9 @@ entity_keys = Table(
 )
 """Private: the blocks in which assets are decided together (binds = 1) or looked at together (0)."""
 
+entity_crowds = Table("entity_crowds", metadata, Column("key", Name, primary_key=True))
+"""Private: keys that so many assets share that they bind nobody."""
+
 entity_candidates = Table(
     "entity_candidates",
     metadata,

@@ -9,7 +9,7 @@ from kasparro_adapters.sql.expected import TABLES
 from kasparro_adapters.sql.session import Session
 from kasparro_core.errors import PermanentStorageError
 
-HEAD = "0004"
+HEAD = "0005"
 """The newest revision that this program knows; the one under `migrations/versions` without a successor."""
 
 _SCRIPTS = "kasparro_adapters.sql:migrations"

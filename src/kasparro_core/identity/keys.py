@@ -38,6 +38,16 @@ def id_key(asset: AssetId) -> str:
     return short_key(_id_key(*asset))
 
 
+def symbol_key(kind: str, symbol: str) -> str:
+    """The binding key of a symbol, among things of one kind."""
+    return short_key(f"s:{kind}:{symbol}")
+
+
+def name_key(kind: str, bare: str) -> str:
+    """The binding key of a name, among things of one kind."""
+    return short_key(f"n:{kind}:{bare}")
+
+
 def short_key(key: str) -> str:
     """A key that an index takes: sources may call an address or an id whatever they like."""
     return key if len(key) <= _LONGEST else f"{key[:2]}#{content_hash(key)}"
@@ -61,9 +71,9 @@ def _binding(traits: Traits) -> Iterator[str]:
     for contract in claim.contracts:
         yield f"c:{contract}"
     for symbol in traits.symbols:
-        yield f"s:{claim.kind}:{symbol}"
+        yield symbol_key(claim.kind, symbol)
     if traits.bare:
-        yield f"n:{claim.kind}:{traits.bare}"
+        yield name_key(claim.kind, traits.bare)
 
 
 def _loose(traits: Traits) -> Iterator[str]:

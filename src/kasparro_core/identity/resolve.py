@@ -8,9 +8,11 @@ from decimal import Decimal
 from itertools import product
 
 from kasparro_core.identity.claims import fingerprint
+from kasparro_core.identity.crowds import crowds_of, out_of_crowds
 from kasparro_core.identity.doubts import doubts
 from kasparro_core.identity.edges import Edge, Method, edge
 from kasparro_core.identity.groups import Groups
+from kasparro_core.identity.keys import keys_of_traits
 from kasparro_core.identity.likeness import Likeness
 from kasparro_core.identity.pairs import Judged, judged_pairs
 from kasparro_core.identity.people import join_by_people
@@ -45,6 +47,7 @@ def resolve(
     taken: Collection[str] = frozenset(),
     nearby: Sequence[Claim] = (),
     traits: Mapping[AssetId, Traits] | None = None,
+    crowds: Collection[str] | None = None,
 ) -> Resolution:
     """Decide a closed set of claims anew.
 
@@ -61,14 +64,15 @@ def resolve(
     exception: who is named to be an entity goes with the asset that founded it.
 
     One asset is given once; of several claims of one asset, the one with the greatest fingerprint counts. `traits`:
-    those of all the claims, from a caller who has them already.
+    those of all the claims, from a caller who has them already. `crowds`: the keys of names and symbols that are to
+    tell nothing (`crowds_of`); None: those that too many of the claims of one source share.
     """
     known = _by_asset(claims)
     bearers = Bearers.of(standing, retired, known)
     groups = Groups(sorted(known), {naming.asset: naming.entity_id for naming in rulings.namings})
     joined = join_by_people(groups, known, rulings, bearers)
     joined += [one for one in _surest_first(proofs(known)) if groups.join(one.a, one.b)]
-    compared = [traits[asset] if traits else traits_of(known[asset]) for asset in sorted(known)]
+    compared = _compared([traits[asset] if traits else traits_of(known[asset]) for asset in sorted(known)], crowds)
     pairs = judged_pairs(compared)
     joined += _join_alike(groups, pairs)
     placed = entities_of(groups, known, bearers, taken)
@@ -78,6 +82,11 @@ def resolve(
         merged=placed.merged,
         candidates=doubts(groups, pairs, compared, nearby),
     )
+
+
+def _compared(everyone: Sequence[Traits], crowds: Collection[str] | None) -> Sequence[Traits]:
+    many = crowds_of({traits.asset: keys_of_traits(traits) for traits in everyone}) if crowds is None else crowds
+    return out_of_crowds(everyone, many)
 
 
 def _by_asset(claims: Iterable[Claim]) -> dict[AssetId, Claim]:

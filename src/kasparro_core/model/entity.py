@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
@@ -174,7 +174,8 @@ class Decision:
 
     `made`: entities that are new (the store gives them their age) or live again. `merged`: the ids that redirect, and
     where to. `known`: claims and links that are new or changed. `blocks`: those of these assets, in the place of what
-    is kept. `candidates`: those of the assets in `decided`, in the place of what is kept.
+    is kept. `candidates`: those of the assets in `decided`, in the place of what is kept. `crowds`: keys that bind
+    nobody any more.
     """
 
     made: Sequence[Entity] = ()
@@ -183,6 +184,7 @@ class Decision:
     blocks: Mapping[AssetId, Blocks] = field(default_factory=dict)
     decided: Sequence[AssetId] = ()
     candidates: Sequence[Candidate] = ()
+    crowds: Collection[str] = ()
 
 
 @dataclass(frozen=True, slots=True)

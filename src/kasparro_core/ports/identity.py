@@ -79,12 +79,18 @@ class IdentityStore(Protocol):
 
     async def closed(self, assets: Sequence[AssetId], keys: Collection[str], /) -> Sequence[Known]:
         """What is kept of these assets, and of all that share a binding key with these keys or with one of them, or
-        that stand in an entity with one of them, and so on; by source and external_id."""
+        that stand in an entity with one of them, and so on; by source and external_id. Keys that are crowds lead
+        nowhere."""
         ...
 
-    async def near(self, keys: Sequence[tuple[str, str]], /) -> Sequence[Claim]:
+    async def crowds(self) -> Collection[str]:
+        """All keys that a decision has called crowds."""
+        ...
+
+    async def near(self, keys: Sequence[tuple[str, str]], /, *, most: int) -> Sequence[Claim]:
         """What is claimed of the assets that have one of these loose keys and are of another source than the one that
-        is named beside the key (source, key), by source and external_id."""
+        is named beside the key (source, key), by source and external_id. A key that more than `most` assets of any
+        source have gives nothing."""
         ...
 
     async def said(self, assets: Sequence[AssetId], /) -> Rulings:

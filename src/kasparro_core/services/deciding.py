@@ -10,6 +10,7 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import NamedTuple
 
+from kasparro_core.identity.crowds import NEAR, crowds_of
 from kasparro_core.identity.ids import possible_ids
 from kasparro_core.identity.keys import Keys, keys_of, keys_of_traits, short_key
 from kasparro_core.identity.resolve import resolve
@@ -52,12 +53,13 @@ _Everyone = Mapping[AssetId, _Seen]
 @dataclass(frozen=True, slots=True)
 class _Scene:
     """A closed set: what is claimed now, by those that are touched and by the others, what is kept, what people said,
-    and in which blocks the touched ones lie now."""
+    in which blocks the touched ones lie now, and which keys are known to be crowds."""
 
     now: _Everyone
     stored: Mapping[AssetId, Known]
     rulings: Rulings
     blocks: Mapping[AssetId, Blocks]
+    crowds: Collection[str]
 
 
 async def decide(identity: IdentityStore, fresh: Mapping[AssetId, Fresh], at: datetime) -> None:
@@ -96,7 +98,7 @@ async def _scene(identity: IdentityStore, given: _Everyone) -> _Scene:
         missing = await _founders(identity, rulings) - everyone - wanted
         if not missing:
             others = await asyncio.to_thread(_read, _kept(stored.values(), own))
-            return _Scene({**others, **own}, stored, rulings, blocks)
+            return _Scene({**others, **own}, stored, rulings, blocks, await identity.crowds())
         wanted |= missing
 
 
@@ -146,7 +148,7 @@ def _binding(scene: _Scene) -> set[str]:
 
 async def _decided(identity: IdentityStore, scene: _Scene, at: datetime) -> Decision:
     loose = {(asset.source, key) for asset, seen in scene.now.items() for key in seen.keys.loose}
-    nearby = [claim for claim in await identity.near(sorted(loose)) if claim.asset not in scene.now]
+    nearby = [claim for claim in await identity.near(sorted(loose), most=NEAR) if claim.asset not in scene.now]
     homes = {known.link.entity_id for known in scene.stored.values()}
     named = {naming.entity_id for naming in scene.rulings.namings}
     possible = {entity_id for seen in scene.now.values() for entity_id in possible_ids(seen.fresh.claim)}
@@ -156,6 +158,7 @@ async def _decided(identity: IdentityStore, scene: _Scene, at: datetime) -> Deci
 
 
 def _decision(scene: _Scene, entities: Mapping[str, Entity], nearby: Sequence[Claim], at: datetime) -> Decision:
+    crowds = crowds_of({asset: seen.keys for asset, seen in scene.now.items()}) - {*scene.crowds}
     resolution = resolve(
         [seen.fresh.claim for seen in scene.now.values()],
         scene.rulings,
@@ -164,6 +167,7 @@ def _decision(scene: _Scene, entities: Mapping[str, Entity], nearby: Sequence[Cl
         taken=entities.keys(),
         nearby=nearby,
         traits={asset: seen.traits for asset, seen in scene.now.items()},
+        crowds={*scene.crowds, *crowds},
     )
     links = {AssetId(link.source, link.external_id): link for link in resolution.links}
     return Decision(
@@ -173,6 +177,7 @@ def _decision(scene: _Scene, entities: Mapping[str, Entity], nearby: Sequence[Cl
         blocks=scene.blocks,
         decided=sorted(links),
         candidates=resolution.candidates,
+        crowds=crowds,
     )
 
 

@@ -97,12 +97,33 @@ class IdentityContract:
         await put(store, {**blocks, other: Blocks(["k"], ["n"])})
         async with store.begin(write=False) as work:
             near = work.identity.near
-            assert claimed(await near([("u", "n")])) == "ace"
-            assert claimed(await near([("s", "n"), ("t", "m"), ("u", "x")])) == "cde"
-            assert claimed(await near([("s", "n")])) == "e"
-            assert claimed(await near([("s", "m")])) == ""
-            assert claimed(await near([])) == ""
-            assert list(await near([("s", "n")])) == [known("t", "e", "of-e").claim]
+            assert claimed(await near([("u", "n")], most=9)) == "ace"
+            assert claimed(await near([("s", "n"), ("t", "m"), ("u", "x")], most=9)) == "cde"
+            assert claimed(await near([("s", "n")], most=9)) == "e"
+            assert claimed(await near([("s", "m")], most=9)) == ""
+            assert claimed(await near([], most=9)) == ""
+            assert list(await near([("s", "n")], most=9)) == [known("t", "e", "of-e").claim]
+
+    async def test_crowds_lead_nowhere(self, store: Store) -> None:
+        """A key that was called a crowd binds nobody from then on, whoever comes to it; it stays one."""
+        await put(store, {A: Blocks(["k1", "k2"]), B: Blocks(["i", "k1"]), C: Blocks(["k2"])})
+        await write(store, Decision(crowds=["k1"]))
+        await write(store, Decision(blocks={D: Blocks(["k1"])}, known=[known(*D, "of-d")]))
+        async with store.begin() as work:
+            assert set(await work.identity.crowds()) == {"k1"}
+            assert ids(await work.identity.closed([A], ["k1"])) == "ac"
+            assert ids(await work.identity.closed([B], [])) == "b"
+            assert ids(await work.identity.closed([], ["k1"])) == ""
+        await write(store, Decision(crowds=["k3"]))
+        async with store.begin(write=False) as work:
+            assert set(await work.identity.crowds()) == {"k1", "k3"}
+
+    async def test_near_passes_over_what_too_many_have(self, store: Store) -> None:
+        """Counted over all sources, that of who asks too."""
+        await put(store, {A: Blocks([], ["n"]), B: Blocks([], ["n", "m"]), AssetId("t", "e"): Blocks([], ["n", "m"])})
+        async with store.begin(write=False) as work:
+            assert claimed(await work.identity.near([("t", "n")], most=3)) == "ab"
+            assert claimed(await work.identity.near([("t", "n"), ("s", "m")], most=2)) == "e"
 
     async def test_blocks_are_put_in_the_place_of_others(self, store: Store) -> None:
         """An asset lies in the blocks of the last decision alone."""
@@ -111,8 +132,8 @@ class IdentityContract:
         async with store.begin() as work:
             assert ids(await work.identity.closed([], ["k1"])) == "b"
             assert ids(await work.identity.closed([], ["k2"])) == "a"
-            assert claimed(await work.identity.near([("t", "n")])) == ""
-            assert claimed(await work.identity.near([("t", "k1")])) == "a"
+            assert claimed(await work.identity.near([("t", "n")], most=9)) == ""
+            assert claimed(await work.identity.near([("t", "k1")], most=9)) == "a"
 
     async def test_a_lock_holds_what_it_holds(self, store: Store) -> None:
         """The first lock begins; keys that it holds need no other; with everything held, nothing begins anew."""

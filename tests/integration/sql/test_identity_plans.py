@@ -17,11 +17,12 @@ from kasparro_core.testing.entities import known, write
 MANY = 3_000
 ASSETS = [AssetId("s", f"a{n}") for n in range(3)]
 KEYS = ["i:s:a0", "n:asset:name-7", "s:asset:sym-2"]
-WHOLE = re.compile(r"Seq Scan on entity_(?!r)\w+|SCAN entity_\w+", re.MULTILINE)
+WHOLE = re.compile(r"Seq Scan on entity_(?!r|crowds)\w+|SCAN entity_(?!crowds)\w+", re.MULTILINE)
 READS: dict[str, Callable[[UnitOfWork], Awaitable[Any]]] = {
     "unlike": lambda work: work.identity.unlike("s", {asset.external_id: "h" for asset in ASSETS}),
     "closed": lambda work: work.identity.closed(ASSETS, KEYS),
-    "near": lambda work: work.identity.near([("t", "l:asset:core-1"), ("t", "l:asset:core-2")]),
+    "crowds": lambda work: work.identity.crowds(),
+    "near": lambda work: work.identity.near([("t", "l:asset:core-1"), ("t", "l:asset:core-2")], most=9),
     "entities": lambda work: work.identity.entities(["of-a1"], ASSETS),
     "claims": lambda work: work.entities.claims(ASSETS),
     "bearing": lambda work: work.mentions.bearing(KEYS),

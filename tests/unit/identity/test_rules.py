@@ -242,6 +242,37 @@ def test_a_renamed_symbol_takes_name_id_and_rank():
     assert candidates(one, replace(other, market=Market()))
 
 
+@pytest.mark.parametrize(
+    ("one", "other", "name"),
+    [("clbk", "CLB", "Cloudbric"), ("bitbrank", "BTBRNK", "Bitbrank"), ("brgb", "BRBG", "BurgerBurn")],
+)
+def test_two_writings_of_a_symbol(one, other, name):
+    """One name that each source has once, and symbols of which one misses letters or has two in turned order: one."""
+    pair = gecko("one", one, name), paprika("other", other, name)
+    assert method(*pair) == "near"
+    assert method(gecko("one", one, "Brank"), paprika("other", other, "Brank")) is None
+    assert method(pair[0], paprika("other", "XYZ", name)) is None
+    assert method(*pair, gecko("second", "q", name)) is None
+    assert method(pair[0], replace(pair[1], name=f"{name} V2")) is None
+
+
+def test_a_stranger_by_the_symbol_asks_for_a_name_that_tells_more():
+    """"Rocki" may be somebody else's name, too, where somebody else goes by the symbol; "Rocket Raccoon" is not."""
+    rivals = gecko("ron", "ron", "Ronin"), gecko("rocks", "rocks", "Rocks")
+    assert method(gecko("r", "roc", "Rocket Raccoon"), paprika("q", "RON", "Rocket Raccoon"), *rivals) == "near"
+    assert method(gecko("r", "rocki", "Rocki"), paprika("q", "ROCKS", "Rocki"), *rivals) is None
+
+
+def test_a_name_of_several_words_needs_no_symbol():
+    """Two words that tell something, in both: one, where nobody goes by the other's symbol or the ids agree."""
+    one, other = gecko("silent-notary", "ubsn", "Silent Notary"), paprika("sntr-silent-notary", "SNTR", "Silent Notary")
+    assert method(one, other) == "near"
+    assert method(one, other, gecko("sntr", "sntr", "Sentor")) == "near"
+    assert method(one, replace(other, asset=AssetId("paprika", "x-42"))) == "near"
+    assert method(one, replace(other, asset=AssetId("paprika", "x-42")), gecko("sntr", "sntr", "Sentor")) is None
+    assert method(replace(one, name="Meta Moon"), replace(other, name="Meta Moon")) is None
+
+
 def test_three_sources_make_one():
     """A coin that three sources list is one entity; each link says with whom and how it was found."""
     third = claim("file", "bitcoin", "XBT", None)

@@ -15,6 +15,7 @@ from sqlalchemy import (
     Table,
     bindparam,
     delete,
+    exists,
     insert,
     or_,
     select,
@@ -27,6 +28,7 @@ from kasparro_adapters.sql.database import Database
 from kasparro_adapters.sql.identity_tables import (
     entities,
     entity_candidates,
+    entity_crowds,
     entity_keys,
     entity_links,
     entity_namings,
@@ -100,12 +102,18 @@ class SqlIdentity:
                 return found
             wanted |= others
 
-    async def near(self, keys: Sequence[tuple[str, str]], /) -> Sequence[Claim]:
+    async def crowds(self) -> Collection[str]:
+        """All of them: they are few."""
+        return {row.key for row in await self._session.all(select(entity_crowds.c.key))}
+
+    async def near(self, keys: Sequence[tuple[str, str]], /, *, most: int) -> Sequence[Claim]:
         """By one key each."""
-        given = self._database.pairs(keys, ("asking", "loose"))
+        given, have = self._database.pairs(keys, ("asking", "loose")), entity_keys.alias("have")
+        all_of_it = select(have.c.key).where(have.c.key == given.c.loose, have.c.binds == 0).correlate(given)
         other = (_KEY.key == given.c.loose) & (_KEY.binds == 0) & (_KEY.source != given.c.asking)
         having = self._look_up(given, entity_keys, other)
-        linked = self._linked(select(having.c.source, having.c.external_id).select_from(having.rows))
+        few = all_of_it.limit(1).offset(most).scalar_subquery().is_(None)
+        linked = self._linked(select(having.c.source, having.c.external_id).select_from(having.rows).where(few))
         statement = select(*(linked.c[column.name] for column in CLAIM)).select_from(linked.rows)
         return sorted(map(claim_of_row, await self._session.all(statement)), key=attrgetter("asset"))
 
@@ -159,6 +167,8 @@ class SqlIdentity:
             rows = [known_row(known, self._session.dialect) for known in decision.known]
             await self._session.run(self._upsert(entity_links), rows)
         await self._put_blocks(decision.blocks)
+        if decision.crowds:
+            await self._session.run(insert(entity_crowds), [{"key": key} for key in sorted(decision.crowds)])
         await self._put_candidates(decision)
 
     async def rule(
@@ -225,12 +235,12 @@ class SqlIdentity:
         start = select(owned.c.key).select_from(owned.rows)
         asked = select(_KEY.key).where(self._database.among(_KEY.key, sorted(keys)), _KEY.binds == 1)
         first = union(start, asked).subquery()
-        bound = select(first.c.key).cte("bound", recursive=True)
+        bound = select(first.c.key).where(_binds(first.c.key)).cte("bound", recursive=True)
         here, there = entity_keys.alias("here"), entity_keys.alias("there")
         of_key = self._look_up(bound, here, (here.c.key == bound.c.key) & (here.c.binds == 1))
         same = (there.c.source == of_key.c.source) & (there.c.external_id == of_key.c.external_id)
         of_asset = self._look_up(of_key.rows, there, same & (there.c.binds == 1))
-        bound = bound.union(select(of_asset.c.key).select_from(of_asset.rows))
+        bound = bound.union(select(of_asset.c.key).select_from(of_asset.rows).where(_binds(of_asset.c.key)))
         members = self._look_up(bound, entity_keys, (_KEY.key == bound.c.key) & (_KEY.binds == 1))
         return await self._known(select(members.c.source, members.c.external_id).select_from(members.rows))
 
@@ -305,3 +315,7 @@ class SqlIdentity:
         key = [column.name for column in table.primary_key]
         changed = {column.name: statement.excluded[column.name] for column in table.c if column.name not in key}
         return statement.on_conflict_do_update(index_elements=key, set_=changed)
+
+
+def _binds(key: ColumnElement[str]) -> ColumnElement[bool]:
+    return ~exists().where(entity_crowds.c.key == key)
