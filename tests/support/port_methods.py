@@ -133,6 +133,7 @@ METHODS: dict[str, Callable[[UnitOfWork], Awaitable[Any]]] = {
     "entities.get": lambda work: work.entities.get("btc-bitcoin"),
     "entities.links": lambda work: work.entities.links("btc-bitcoin"),
     "entities.claims": lambda work: work.entities.claims([_ASSET]),
+    "entities.known": lambda work: work.entities.known(),
     "entities.candidates": lambda work: work.entities.candidates(),
     "entities.counts": lambda work: work.entities.counts(),
     "entities.namings": lambda work: work.entities.namings(),

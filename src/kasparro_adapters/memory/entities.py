@@ -46,6 +46,11 @@ class MemoryEntities:
         found = ((asset, self._tx.links.get(asset)) for asset in assets)
         return {asset: known for asset, known in found if known is not None}
 
+    async def known(self, *, after: AssetId | None = None, limit: int = 50) -> Sequence[Known]:
+        """By asset."""
+        behind = (known for known in self._tx.links.rows() if after is None or known.claim.asset > after)
+        return sorted(behind, key=lambda known: known.claim.asset)[:limit]
+
     async def candidates(
         self, *, entity_id: str | None = None, after: Candidate | None = None, limit: int = 50
     ) -> Sequence[Candidate]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from kasparro_app.settings import Settings
     from kasparro_core.model.entity import Entity, Ruling
     from kasparro_core.ports import UnitOfWork
+    from kasparro_core.services.afresh import Afresh
     from kasparro_core.services.by_hand import ByHand, Decided
 
 verbs = typer.Typer(help="The same thing across sources.", no_args_is_help=True, rich_markup_mode=None)
@@ -155,6 +156,26 @@ def list_rulings(
     views = [ruling_view(ruling) for ruling in run_async(ask(settings, question))]
     rows = views if as_json else [{**view, "a": told(view["a"]), "b": told(view["b"])} for view in views]
     print_views(rows, RULINGS if undone else RULINGS[:-1], as_json=as_json, nothing="Nothing was decided by hand.")
+
+
+@verbs.command("resolve")
+def resolve(context: typer.Context, *, as_json: AsJson = False) -> None:
+    """Decide anew on everything that is known: after an upgrade, whose rules may be others. What people said holds."""
+    from kasparro_app.views import json_object
+
+    done = run_async(_resolved(invocation(context).settings()))
+    if as_json:
+        print(json_object({"assets": done.assets, "moved": done.moved}))
+    else:
+        print(f"{done.assets:,} assets decided anew, {done.moved:,} of them stand in another entity now.")
+
+
+async def _resolved(settings: Settings) -> Afresh:
+    from kasparro_app.runtime import container_of
+    from kasparro_core.services.afresh import decide_all
+
+    async with opened_store(settings) as store:
+        return await decide_all(store, container_of(settings).clock())
 
 
 async def _shown(work: UnitOfWork, settings: Settings, name: str) -> dict[str, Any]:

@@ -43,6 +43,10 @@ class EntityStore(Protocol):
         """What is kept of these assets, any number of them; unknown ones are left out."""
         ...
 
+    async def known(self, *, after: AssetId | None = None, limit: int = 50) -> Sequence[Known]:
+        """What is kept of all assets, by source and external_id, behind `after`."""
+        ...
+
     async def candidates(
         self, *, entity_id: str | None = None, after: Candidate | None = None, limit: int = 50
     ) -> Sequence[Candidate]:

@@ -62,15 +62,21 @@ class _Scene:
     crowds: Collection[str]
 
 
-async def decide(identity: IdentityStore, fresh: Mapping[AssetId, Fresh], at: datetime) -> None:
+async def decide(identity: IdentityStore, fresh: Mapping[AssetId, Fresh], at: datetime) -> Collection[AssetId]:
     """Decide anew on all that has to do with these assets. `fresh`: what they claim, whether that is new or not; `at`:
-    the instant since when their links hold, where they change."""
+    the instant since when their links hold, where they change. Returns which assets left an entity for another one."""
     given = await asyncio.to_thread(_read, fresh)
     await identity.lock({key for each in given.values() for key in each.keys.binding})
     scene = await _scene(identity, given)
     while not await identity.lock(_binding(scene)):
         scene = await _scene(identity, given)
-    await identity.save(await _decided(identity, scene, at))
+    decision = await _decided(identity, scene, at)
+    await identity.save(decision)
+    return [known.claim.asset for known in decision.known if _left(scene.stored.get(known.claim.asset), known)]
+
+
+def _left(before: Known | None, now: Known) -> bool:
+    return before is not None and before.link.entity_id != now.link.entity_id
 
 
 def _read(fresh: Mapping[AssetId, Fresh]) -> _Everyone:

@@ -5,7 +5,7 @@ Nothing is remembered between units of work: what a rollback takes back was neve
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 
 from kasparro_core.identity.claims import claim_of, fingerprint_of
@@ -42,7 +42,7 @@ async def rule(
     """Keep a person's word, and decide anew on what it is about. What is not known yet is decided when it comes."""
     await work.identity.lock(None)
     rulings = await work.identity.rule(verdict, pairs, at)
-    await _again(work, [asset for pair in pairs for asset in pair], at)
+    await again(work, [asset for pair in pairs for asset in pair], at)
     return rulings
 
 
@@ -50,7 +50,7 @@ async def undo(work: UnitOfWork, ruling_id: int, at: datetime) -> Sequence[Rulin
     """Take back the act that a ruling belongs to, and decide anew. Empty when there was nothing to be taken back."""
     await work.identity.lock(None)
     rulings = await work.identity.undo(ruling_id, at)
-    await _again(work, [asset for ruling in rulings for asset in (ruling.a, ruling.b)], at)
+    await again(work, [asset for ruling in rulings for asset in (ruling.a, ruling.b)], at)
     return rulings
 
 
@@ -59,7 +59,7 @@ async def name(work: UnitOfWork, namings: Sequence[Naming], at: datetime) -> Seq
     which are returned."""
     await work.identity.lock(None)
     changed = await work.identity.name(namings)
-    await _again(work, changed, at)
+    await again(work, changed, at)
     return changed
 
 
@@ -69,7 +69,7 @@ async def rename(work: UnitOfWork, renames: Sequence[Rename], at: datetime) -> S
     await work.identity.lock(None)
     new = await work.identity.rename(renames)
     ids = {AssetId(each.source, external_id) for each in new for external_id in (each.old_id, each.new_id)}
-    await _again(work, await _heirs(work, sorted(ids)), at)
+    await again(work, await _heirs(work, sorted(ids)), at)
     return new
 
 
@@ -81,15 +81,11 @@ async def _heirs(work: UnitOfWork, ids: Sequence[AssetId]) -> Sequence[AssetId]:
     return [*ids, *(asset for asset, old in bore if old in wanted)]
 
 
-async def _again(work: UnitOfWork, assets: Sequence[AssetId], at: datetime) -> None:
-    """Decide anew on those of the assets that are known."""
+async def again(work: UnitOfWork, assets: Sequence[AssetId], at: datetime) -> Collection[AssetId]:
+    """Decide anew on those of the assets that are known; returns which assets stand in another entity now."""
     known = await work.entities.claims(sorted(set(assets)))
-    if known:
-        await decide(
-            work.identity,
-            {asset: Fresh(each.claim, each.fingerprint, each.seen_at) for asset, each in known.items()},
-            at,
-        )
+    fresh = {asset: Fresh(each.claim, each.fingerprint, each.seen_at) for asset, each in known.items()}
+    return await decide(work.identity, fresh, at) if fresh else ()
 
 
 def _told(record: Record) -> str | None:

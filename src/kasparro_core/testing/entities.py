@@ -131,6 +131,17 @@ class EntityContract:
             found = await work.entities.claims([others[1], asset, others[0]])
             assert dict(found) == {asset: full, others[0]: bare}
 
+    async def test_everything_is_known_page_by_page(self, store: Store) -> None:
+        """By source and external_id, code point by code point, behind the last of the page before."""
+        every = [known(*asset, "x") for asset in (("a", "B"), ("a", "b"), ("a", "é"), ("b", "A"), ("é", "a"))]
+        await write(store, Decision(known=[every[n] for n in (3, 0, 4, 2, 1)]))
+        async with store.begin(write=False) as work:
+            assert list(await work.entities.known()) == every
+            assert list(await work.entities.known(limit=2)) == every[:2]
+            assert list(await work.entities.known(after=every[1].claim.asset, limit=2)) == every[2:4]
+            assert list(await work.entities.known(after=AssetId("a", "zz"))) == every[2:]
+            assert list(await work.entities.known(after=every[4].claim.asset)) == []
+
     async def test_candidates_are_told_the_surest_first(self, store: Store) -> None:
         """In the order of confidence, then of the pair, page by page; those of one entity alone where one is given."""
         listed = [

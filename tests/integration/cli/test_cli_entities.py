@@ -151,3 +151,16 @@ def test_review_gives_the_commands(loaded: Call, folder: Path) -> None:
     assert loaded("entities", "review", "--entity", "btc-bitcoin").out == "Nothing to review.\n"
     assert loaded(*pair["different"].split()[1:]).code == 0
     assert loaded("entities", "review").out == "Nothing to review.\n"
+
+
+def test_decides_everything_anew(loaded: Call) -> None:
+    """Says how many assets it looked at and how many moved: none, where the rules are those that linked them."""
+    before = entities(loaded)
+    told = json.loads(loaded("entities", "resolve", "--json").out)
+    assert told["assets"] > 2
+    assert told["moved"] == 0
+    assert (
+        loaded("entities", "resolve").out
+        == f"{told['assets']} assets decided anew, 0 of them stand in another entity now.\n"
+    )
+    assert entities(loaded) == before

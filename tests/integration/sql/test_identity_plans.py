@@ -24,6 +24,7 @@ READS: dict[str, Callable[[UnitOfWork], Awaitable[Any]]] = {
     "crowds": lambda work: work.identity.crowds(),
     "near": lambda work: work.identity.near([("t", "l:asset:core-1"), ("t", "l:asset:core-2")], most=9),
     "entities": lambda work: work.identity.entities(["of-a1"], ASSETS),
+    "known": lambda work: work.entities.known(after=ASSETS[0], limit=5),
     "claims": lambda work: work.entities.claims(ASSETS),
     "bearing": lambda work: work.mentions.bearing(KEYS),
 }

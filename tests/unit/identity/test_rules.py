@@ -257,7 +257,7 @@ def test_two_writings_of_a_symbol(one, other, name):
 
 
 def test_a_stranger_by_the_symbol_asks_for_a_name_that_tells_more():
-    """"Rocki" may be somebody else's name, too, where somebody else goes by the symbol; "Rocket Raccoon" is not."""
+    """ "Rocki" may be somebody else's name, too, where somebody else goes by the symbol; "Rocket Raccoon" is not."""
     rivals = gecko("ron", "ron", "Ronin"), gecko("rocks", "rocks", "Rocks")
     assert method(gecko("r", "roc", "Rocket Raccoon"), paprika("q", "RON", "Rocket Raccoon"), *rivals) == "near"
     assert method(gecko("r", "rocki", "Rocki"), paprika("q", "ROCKS", "Rocki"), *rivals) is None

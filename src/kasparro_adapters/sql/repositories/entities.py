@@ -77,6 +77,13 @@ class SqlEntities:
         found = [known_of(row) for row in await self._session.all(select(entity_links).join(given, joined))]
         return {known.claim.asset: known for known in found}
 
+    async def known(self, *, after: AssetId | None = None, limit: int = 50) -> Sequence[Known]:
+        """In the order of the primary key."""
+        place = tuple_(entity_links.c.source, entity_links.c.external_id)
+        statement = select(entity_links).order_by(*entity_links.primary_key).limit(limit)
+        statement = statement if after is None else statement.where(place > tuple_(*after))
+        return [known_of(row) for row in await self._session.all(statement)]
+
     async def candidates(
         self, *, entity_id: str | None = None, after: Candidate | None = None, limit: int = 50
     ) -> Sequence[Candidate]:
