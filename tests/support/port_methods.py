@@ -142,6 +142,7 @@ METHODS: dict[str, Callable[[UnitOfWork], Awaitable[Any]]] = {
     "identity.lock": lambda work: _held(work),
     "identity.closed": lambda work: work.identity.closed([_ASSET], ["k"]),
     "identity.crowds": lambda work: work.identity.crowds(),
+    "identity.disperse": lambda work: work.identity.disperse(),
     "identity.near": lambda work: work.identity.near([(SOURCE, "k")], most=9),
     "identity.said": lambda work: work.identity.said([_ASSET]),
     "identity.former": lambda work: work.identity.former([_ASSET]),

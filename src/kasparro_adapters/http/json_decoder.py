@@ -7,7 +7,7 @@ import re
 import sys
 from collections.abc import Mapping
 from decimal import Decimal, InvalidOperation
-from typing import Any, NoReturn
+from typing import Any
 
 import msgspec
 
@@ -66,7 +66,7 @@ def parse(payload: bytes) -> Any:
     except RecursionError as error:
         raise too_deep() from error
     except (UnicodeDecodeError, msgspec.ValidationError, msgspec.DecodeError, InvalidOperation) as error:
-        _refuse(body, error)
+        raise _refusal(body, error) from error
 
 
 def too_deep() -> PermanentSourceError:
@@ -114,18 +114,19 @@ def _has(value: Any, step: str | int) -> bool:
     return isinstance(value, list) and -len(value) <= step < len(value)
 
 
-def _refuse(body: bytes, error: Exception) -> NoReturn:
-    """Raises what the body is instead of JSON."""
+def _refusal(body: bytes, error: Exception) -> PermanentSourceError:
+    """What the body is instead of JSON. Made here and raised by the caller: a frame of the traceback that knows both
+    errors would keep the body until the garbage collector comes."""
     if looks_like_html(body):
         said = shortened(html_title(body), 120)
-        raise PermanentSourceError(f"Expected JSON, found a page of HTML ({said!r}).", code="html_for_json") from error
+        return PermanentSourceError(f"Expected JSON, found a page of HTML ({said!r}).", code="html_for_json")
     if (found := _other_charset(body)) is not None:
-        raise PermanentSourceError(f"Expected JSON in UTF-8, found {found}.", code="not_utf8") from error
+        return PermanentSourceError(f"Expected JSON in UTF-8, found {found}.", code="not_utf8")
     if isinstance(error, msgspec.ValidationError | InvalidOperation):
         message = "The JSON holds a number beyond every bound (more than 4,300 digits, or an absurd exponent)."
-        raise PermanentSourceError(message, code="number_out_of_range") from error
+        return PermanentSourceError(message, code="number_out_of_range")
     code, message = _malformed(body, str(error))
-    raise PermanentSourceError(message, code=code) from error
+    return PermanentSourceError(message, code=code)
 
 
 def _malformed(body: bytes, said: str) -> tuple[str, str]:

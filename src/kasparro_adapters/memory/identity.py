@@ -13,6 +13,7 @@ from kasparro_core.model.entity import (
     AssetId,
     Blocks,
     Claim,
+    Crowd,
     Decision,
     Entity,
     Known,
@@ -60,9 +61,14 @@ class MemoryIdentity:
             left += [*homes[known.link.entity_id], *(other for key in new for other in self._bound(key))]
         return [found[asset] for asset in sorted(found)]
 
-    async def crowds(self) -> Collection[str]:
+    async def crowds(self) -> Collection[Crowd]:
         """All of them."""
         return self._tx.crowds.rows()
+
+    async def disperse(self) -> None:
+        """One by one."""
+        for crowd in list(self._tx.crowds.rows()):
+            self._tx.crowds.delete(crowd)
 
     async def near(self, keys: Sequence[tuple[str, str]], /, *, most: int) -> Sequence[Claim]:
         """What is claimed of the assets of other sources that have one of these loose keys."""
@@ -112,8 +118,8 @@ class MemoryIdentity:
             self._tx.links.put(known.claim.asset, replace(known, link=link))
         for asset, blocks in decision.blocks.items():
             self._put_blocks(asset, blocks)
-        for key in decision.crowds:
-            self._tx.crowds.put(key, key)
+        for crowd in decision.crowds:
+            self._tx.crowds.put(crowd, crowd)
         self._put_candidates(decision)
 
     async def rule(
@@ -164,8 +170,6 @@ class MemoryIdentity:
         return self._tx.block_members.get(key) or ()
 
     def _bound(self, key: str) -> list[AssetId]:
-        if self._tx.crowds.get(key) is not None:
-            return []
         return [asset for asset in self._members(key) if key in self._blocks(asset).binding]
 
     def _loosely(self, key: str) -> list[AssetId]:

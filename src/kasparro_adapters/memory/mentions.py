@@ -17,8 +17,7 @@ class MemoryMentions:
 
     async def bearing(self, keys: Collection[str], /) -> Sequence[Known]:
         """From key to assets."""
-        few = [key for key in keys if self._tx.crowds.get(key) is None]
-        assets = {asset for key in few for asset in self._tx.block_members.get(key) or ()}
+        assets = {asset for key in keys for asset in self._tx.block_members.get(key) or ()}
         return [known for asset in sorted(assets) if (known := self._tx.links.get(asset)) is not None]
 
     async def changed(self, source: str, keys: Sequence[str], run_id: int, /) -> Collection[str]:

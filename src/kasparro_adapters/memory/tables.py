@@ -35,7 +35,7 @@ from kasparro_core.model import (
 from kasparro_core.model.anomaly import Anomaly, Mute
 from kasparro_core.model.budget import Budget
 from kasparro_core.model.drift import SchemaVersion
-from kasparro_core.model.entity import AssetId, Blocks, Candidate, Entity, Known, Naming, Rename, Ruling
+from kasparro_core.model.entity import AssetId, Blocks, Candidate, Crowd, Entity, Known, Naming, Rename, Ruling
 from kasparro_core.model.facts import RunFacts
 from kasparro_core.model.finding import DriftEvent
 from kasparro_core.model.mention import Mention
@@ -112,7 +112,7 @@ class State:
     links: dict[AssetId, Known] = field(default_factory=dict)
     blocks: dict[AssetId, Blocks] = field(default_factory=dict)
     block_members: dict[str, tuple[AssetId, ...]] = field(default_factory=dict)
-    crowds: dict[str, str] = field(default_factory=dict)
+    crowds: dict[Crowd, Crowd] = field(default_factory=dict)
     candidates: dict[tuple[AssetId, AssetId], Candidate] = field(default_factory=dict)
     rulings: dict[int, Ruling] = field(default_factory=dict)
     namings: dict[AssetId, Naming] = field(default_factory=dict)

@@ -65,8 +65,13 @@ entity_keys = Table(
 )
 """Private: the blocks in which assets are decided together (binds = 1) or looked at together (0)."""
 
-entity_crowds = Table("entity_crowds", metadata, Column("key", Name, primary_key=True))
-"""Private: keys that so many assets share that they bind nobody."""
+entity_crowds = Table(
+    "entity_crowds",
+    metadata,
+    Column("source", Name, primary_key=True),
+    Column("key", Name, primary_key=True),
+)
+"""Private: keys that so many assets of a source share that they bind none of them; `entity_keys` has them no more."""
 
 entity_candidates = Table(
     "entity_candidates",

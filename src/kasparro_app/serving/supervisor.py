@@ -21,6 +21,7 @@ from uvicorn.server import HANDLED_SIGNALS
 from uvicorn.supervisors import Multiprocess
 from uvicorn.supervisors.multiprocess import Process
 
+from kasparro_app.collector import collect_seldom
 from kasparro_app.service import ServeOptions
 from kasparro_app.serving.ending import LONGEST_END, Ending, WorkerEnding
 from kasparro_app.serving.front import Front
@@ -45,6 +46,7 @@ class WorkerApp:
 
     def __call__(self) -> Front:
         """A fault that will not pass ends this process, and so its supervisor."""
+        collect_seldom()
         threading.Thread(target=_end_with_parent, name="kasparro-parent", daemon=True).start()
         ending = WorkerEnding()
         return Front(partial(self._build, ending), ending)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from decimal import Decimal
 from typing import NamedTuple
 
@@ -14,8 +13,7 @@ from kasparro_core.identity.vocabulary import makes_another, tells_little
 from kasparro_core.identity.wording import Same
 
 _WELL_RANKED = 3000
-_LONG_NAME, _SHORT_NAME = 8, 6
-_SEVERAL = 2
+_LONG_NAME = 8
 
 
 class Setting(NamedTuple):
@@ -118,12 +116,10 @@ def judge_renamed(pair: Likeness, *, strangers: bool) -> Opinion | None:
     other's source somebody else goes by the symbol of one. None where the name tells little."""
     if pair.name < Same.SQUEEZED:
         return None
-    if _agree_on_all_else(pair) and (
-        _miswritten(pair, strangers=strangers) or _unmistakable(pair, strangers=strangers)
-    ):
-        return _link(Method.NEAR, "0.86" if strangers else "0.87")
     if not pair.informative:
         return None
+    if _miswritten(pair):
+        return _link(Method.NEAR, "0.86" if strangers else "0.87")
     if strangers or pair.contracts_differ or pair.one.tags != pair.other.tags or not same_id(pair):
         return _doubt("0.4", "one name, two symbols", rival=False)
     if _supported(pair) and len(pair.one.bare) >= _LONG_NAME and pair.one.symbol[0] == pair.other.symbol[0]:
@@ -131,25 +127,14 @@ def judge_renamed(pair: Likeness, *, strangers: bool) -> Opinion | None:
     return _doubt("0.5", "one name and one id, two symbols", rival=False)
 
 
-def _miswritten(pair: Likeness, *, strangers: bool) -> bool:
-    """Whether their symbols are two writings of one. A stranger who goes by either asks for a name that tells more."""
-    long_enough = pair.informative and len(pair.one.bare) >= _LONG_NAME
-    if not nearly_the_same(pair.one.symbol, pair.other.symbol) or (strangers and not long_enough):
+def _miswritten(pair: Likeness) -> bool:
+    """Whether their symbols are two writings of one, under one long name that tells something, and one id."""
+    one, other = pair.one, pair.other
+    if pair.contracts_differ or pair.prices_agree is False or one.tags != other.tags or not same_id(pair):
         return False
-    return len(pair.one.bare) >= _SHORT_NAME and _telling(pair.one.words) > 0
-
-
-def _unmistakable(pair: Likeness, *, strangers: bool) -> bool:
-    """Whether the name is of several words that tell something ("Silent Notary"), the same ones in both."""
-    return pair.name is Same.WORDS and _telling(pair.one.words) >= _SEVERAL and (same_id(pair) or not strangers)
-
-
-def _telling(words: Iterable[str]) -> int:
-    return sum(not tells_little(word) and not makes_another(word) for word in words)
-
-
-def _agree_on_all_else(pair: Likeness) -> bool:
-    return not pair.contracts_differ and pair.one.tags == pair.other.tags and pair.prices_agree is not False
+    if len(one.bare) < _LONG_NAME or any(map(makes_another, one.words)) or all(map(tells_little, one.words)):
+        return False
+    return nearly_the_same(one.symbol, other.symbol)
 
 
 def _supported(pair: Likeness, rank: int | None = None) -> bool:

@@ -13,7 +13,7 @@ from kasparro_core.identity.likeness import Likeness, likeness
 from kasparro_core.identity.traits import Traits
 from kasparro_core.model.entity import AssetId
 
-_FEW, _CROWD = 12, 25
+_FEW, _MANY = 12, 25
 
 Sources = Mapping[str, Sequence[Traits]]
 """Those that have something in common, by source."""
@@ -102,10 +102,10 @@ def _worth_a_look(sources: Sources) -> Iterator[tuple[Traits, Traits]]:
 
 
 def _with_common_name(some: Sequence[Traits], others: Sequence[Traits]) -> Iterator[tuple[Traits, Traits]]:
-    """Pairs that share a name. One that a crowd has in either source is nobody's."""
+    """Pairs that share a name. One that many have in either source is nobody's."""
     first, second = _by_text(some), _by_text(others)
     for text in sorted(first.keys() & second.keys()):
-        if len(first[text]) <= _CROWD and len(second[text]) <= _CROWD:
+        if len(first[text]) <= _MANY and len(second[text]) <= _MANY:
             yield from product(first[text], second[text])
 
 

@@ -20,7 +20,7 @@ from kasparro_core.identity.proofs import proofs
 from kasparro_core.identity.rivals import clear_pairs
 from kasparro_core.identity.standing import Bearers, entities_of
 from kasparro_core.identity.traits import Traits, traits_of
-from kasparro_core.model.entity import AssetId, Candidate, Claim, Entity, EntityLink, Naming, Rulings
+from kasparro_core.model.entity import AssetId, Candidate, Claim, Crowd, Entity, EntityLink, Naming, Rulings
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,7 +47,7 @@ def resolve(
     taken: Collection[str] = frozenset(),
     nearby: Sequence[Claim] = (),
     traits: Mapping[AssetId, Traits] | None = None,
-    crowds: Collection[str] | None = None,
+    crowds: Collection[Crowd] | None = None,
 ) -> Resolution:
     """Decide a closed set of claims anew.
 
@@ -64,8 +64,8 @@ def resolve(
     exception: who is named to be an entity goes with the asset that founded it.
 
     One asset is given once; of several claims of one asset, the one with the greatest fingerprint counts. `traits`:
-    those of all the claims, from a caller who has them already. `crowds`: the keys of names and symbols that are to
-    tell nothing (`crowds_of`); None: those that too many of the claims of one source share.
+    those of all the claims, from a caller who has them already. `crowds`: the names and symbols that tell nothing
+    in their source; None: those of the claims (`crowds_of`).
     """
     known = _by_asset(claims)
     bearers = Bearers.of(standing, retired, known)
@@ -84,7 +84,7 @@ def resolve(
     )
 
 
-def _compared(everyone: Sequence[Traits], crowds: Collection[str] | None) -> Sequence[Traits]:
+def _compared(everyone: Sequence[Traits], crowds: Collection[Crowd] | None) -> Sequence[Traits]:
     many = crowds_of({traits.asset: keys_of_traits(traits) for traits in everyone}) if crowds is None else crowds
     return out_of_crowds(everyone, many)
 

@@ -23,7 +23,6 @@ two symbols comparable; it merges nothing by itself."""
 
 
 _SHORTEST = 3
-_TWO = 2
 
 
 def canonical_symbol(symbol: str) -> str:
@@ -39,23 +38,23 @@ def canonical_symbol(symbol: str) -> str:
 
 
 def nearly_the_same(one: str, other: str) -> bool:
-    """True for two symbols of three letters or more that differ as the writings of one do: letters are left out, one is
-    another one, or two neighbours have changed places.
+    """True for two symbols that differ as two writings of one do: a letter is left out behind the first one, or two
+    neighbours have changed places. A letter in front (wBTC, aUSDC), another letter (USDC, USDT) and another digit make
+    another symbol.
 
-    >>> [nearly_the_same(*pair) for pair in (("clb", "clbk"), ("brnk", "brank"), ("rocki", "rocks"), ("brgb", "brbg"))]
-    [True, True, True, True]
-    >>> nearly_the_same("mnw", "mrph"), nearly_the_same("a", "ab")
-    (False, False)
+    >>> [nearly_the_same(*pair) for pair in (("clb", "clbk"), ("brnk", "brank"), ("brgb", "brbg"))]
+    [True, True, True]
+    >>> [nearly_the_same(*pair) for pair in (("btc", "wbtc"), ("usdc", "usdt"), ("s1x", "s2x"), ("rbc", "rbc3"))]
+    [False, False, False, False]
     """
     short, long = sorted((one, other), key=len)
-    if len(short) < _SHORTEST:
+    if len(short) < _SHORTEST or _digits(one) != _digits(other) or short[0] != long[0]:
         return False
     if len(short) < len(long):
-        rest = iter(long)
-        return all(letter in rest for letter in short)
-    places = [place for place in range(len(one)) if one[place] != other[place]]
-    return len(places) < _TWO or (
-        len(places) == _TWO
-        and places[1] == places[0] + 1
-        and one[places[0]] + one[places[1]] == other[places[1]] + other[places[0]]
-    )
+        return any(long[:place] + long[place + 1 :] == short for place in range(1, len(long)))
+    swapped = (one[:place] + one[place : place + 2][::-1] + one[place + 2 :] for place in range(1, len(one) - 1))
+    return other in swapped
+
+
+def _digits(symbol: str) -> str:
+    return "".join(filter(str.isdigit, symbol))

@@ -168,14 +168,21 @@ class Blocks:
     loose: Sequence[str] = ()
 
 
+class Crowd(NamedTuple):
+    """A name or symbol, as the key of its block, that so many assets of a source share that it tells nothing there."""
+
+    source: str
+    key: str
+
+
 @dataclass(frozen=True, slots=True)
 class Decision:
     """What a resolution changes.
 
     `made`: entities that are new (the store gives them their age) or live again. `merged`: the ids that redirect, and
     where to. `known`: claims and links that are new or changed. `blocks`: those of these assets, in the place of what
-    is kept. `candidates`: those of the assets in `decided`, in the place of what is kept. `crowds`: keys that bind
-    nobody any more.
+    is kept. `candidates`: those of the assets in `decided`, in the place of what is kept. `crowds`: those
+    that came to be ones.
     """
 
     made: Sequence[Entity] = ()
@@ -184,7 +191,7 @@ class Decision:
     blocks: Mapping[AssetId, Blocks] = field(default_factory=dict)
     decided: Sequence[AssetId] = ()
     candidates: Sequence[Candidate] = ()
-    crowds: Collection[str] = ()
+    crowds: Collection[Crowd] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,6 +10,7 @@ from kasparro_core.model.entity import (
     AssetId,
     Candidate,
     Claim,
+    Crowd,
     Decision,
     Entity,
     EntityLink,
@@ -83,12 +84,15 @@ class IdentityStore(Protocol):
 
     async def closed(self, assets: Sequence[AssetId], keys: Collection[str], /) -> Sequence[Known]:
         """What is kept of these assets, and of all that share a binding key with these keys or with one of them, or
-        that stand in an entity with one of them, and so on; by source and external_id. Keys that are crowds lead
-        nowhere."""
+        that stand in an entity with one of them, and so on; by source and external_id."""
         ...
 
-    async def crowds(self) -> Collection[str]:
-        """All keys that a decision has called crowds."""
+    async def crowds(self) -> Collection[Crowd]:
+        """All that came to be crowds by a decision."""
+        ...
+
+    async def disperse(self) -> None:
+        """Forget all crowds: what still is one becomes one again when its assets are decided anew."""
         ...
 
     async def near(self, keys: Sequence[tuple[str, str]], /, *, most: int) -> Sequence[Claim]:

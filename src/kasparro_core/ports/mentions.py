@@ -14,7 +14,7 @@ class MentionStore(Protocol):
 
     async def bearing(self, keys: Collection[str], /) -> Sequence[Known]:
         """What is kept of the assets that have one of these keys (`keys_of`), of either sort and any number of them, by
-        source and external_id. Keys that are crowds give nothing."""
+        source and external_id."""
         ...
 
     async def changed(self, source: str, keys: Sequence[str], run_id: int, /) -> Collection[str]:

@@ -21,14 +21,22 @@ class Afresh:
 
 
 async def decide_all(store: Store, clock: Clock, *, at_once: int = _AT_ONCE) -> Afresh:
-    """Decide anew on every asset that is known, some at a time, beside runs and people. Broken off, it has done a part,
-    which counts; once more changes nothing. Raises StorageError."""
+    """Decide anew on every asset that is known, some at a time, beside runs and people; also on what is a crowd. Broken
+    off, it has done a part: once more does the rest. Done again, it changes nothing. Raises StorageError."""
+    await retried(clock, lambda: _disperse(store))
     done, after = Afresh(), None
     while True:
         step, after = await retried(clock, lambda after=after: _step(store, clock, after, at_once))  # type: ignore[misc]
         if after is None:
             return done
         done = Afresh(done.assets + step.assets, done.moved + step.moved)
+
+
+async def _disperse(store: Store) -> None:
+    async with store.begin() as work:
+        await work.identity.lock(None)
+        await work.identity.disperse()
+        await work.commit()
 
 
 async def _step(store: Store, clock: Clock, after: AssetId | None, at_once: int) -> tuple[Afresh, AssetId | None]:

@@ -19,6 +19,7 @@ from kasparro_core.model.entity import (
     AssetId,
     Blocks,
     Claim,
+    Crowd,
     Decision,
     Entity,
     EntityLink,
@@ -53,13 +54,13 @@ _Everyone = Mapping[AssetId, _Seen]
 @dataclass(frozen=True, slots=True)
 class _Scene:
     """A closed set: what is claimed now, by those that are touched and by the others, what is kept, what people said,
-    in which blocks the touched ones lie now, and which keys are known to be crowds."""
+    in which blocks the touched ones lie now, and which names and symbols are known to be crowds."""
 
     now: _Everyone
     stored: Mapping[AssetId, Known]
     rulings: Rulings
     blocks: Mapping[AssetId, Blocks]
-    crowds: Collection[str]
+    crowds: frozenset[Crowd]
 
 
 async def decide(identity: IdentityStore, fresh: Mapping[AssetId, Fresh], at: datetime) -> Collection[AssetId]:
@@ -93,8 +94,8 @@ async def _scene(identity: IdentityStore, given: _Everyone) -> _Scene:
     former = await identity.former(touched)
     own = {asset: _with_former(given[asset], former.get(asset, ())) for asset in touched}
     said = await identity.said(touched)
-    by_people = _by_people(said)
-    blocks = {asset: _blocks(asset, each.keys, by_people) for asset, each in own.items()}
+    crowds = frozenset(await identity.crowds())
+    blocks = _blocks(own, said, crowds)
     keys = {key for each in blocks.values() for key in each.binding}
     wanted = set(touched)
     while True:
@@ -104,7 +105,7 @@ async def _scene(identity: IdentityStore, given: _Everyone) -> _Scene:
         missing = await _founders(identity, rulings) - everyone - wanted
         if not missing:
             others = await asyncio.to_thread(_read, _kept(stored.values(), own))
-            return _Scene({**others, **own}, stored, rulings, blocks, await identity.crowds())
+            return _Scene({**others, **own}, stored, rulings, blocks, crowds)
         wanted |= missing
 
 
@@ -139,9 +140,17 @@ def _by_people(said: Rulings) -> Mapping[AssetId, Sequence[str]]:
     return found
 
 
-def _blocks(asset: AssetId, keys: Keys, by_people: Mapping[AssetId, Sequence[str]]) -> Blocks:
-    """The blocks of an asset, those of its claim and those of people."""
-    return Blocks((*keys.binding, *by_people.get(asset, ())), keys.loose)
+def _blocks(some: _Everyone, said: Rulings, crowds: Collection[Crowd]) -> Mapping[AssetId, Blocks]:
+    """The blocks of these assets, those of their claims and those of people, without crowds."""
+    by_people = _by_people(said)
+    return {
+        asset: Blocks((*_outside(asset, keys, crowds), *by_people.get(asset, ())), keys.loose)
+        for asset, (_, _, keys) in some.items()
+    }
+
+
+def _outside(asset: AssetId, keys: Keys, crowds: Collection[Crowd]) -> Sequence[str]:
+    return [key for key in keys.binding if (asset.source, key) not in crowds] if crowds else keys.binding
 
 
 def _binding(scene: _Scene) -> set[str]:
@@ -164,7 +173,7 @@ async def _decided(identity: IdentityStore, scene: _Scene, at: datetime) -> Deci
 
 
 def _decision(scene: _Scene, entities: Mapping[str, Entity], nearby: Sequence[Claim], at: datetime) -> Decision:
-    crowds = crowds_of({asset: seen.keys for asset, seen in scene.now.items()}) - {*scene.crowds}
+    crowds = crowds_of({asset: seen.keys for asset, seen in scene.now.items()}) - scene.crowds
     resolution = resolve(
         [seen.fresh.claim for seen in scene.now.values()],
         scene.rulings,
@@ -173,18 +182,28 @@ def _decision(scene: _Scene, entities: Mapping[str, Entity], nearby: Sequence[Cl
         taken=entities.keys(),
         nearby=nearby,
         traits={asset: seen.traits for asset, seen in scene.now.items()},
-        crowds={*scene.crowds, *crowds},
+        crowds=scene.crowds | crowds,
     )
     links = {AssetId(link.source, link.external_id): link for link in resolution.links}
     return Decision(
         made=resolution.made,
         merged=resolution.merged,
         known=list(_changed(scene, links, at)),
-        blocks=scene.blocks,
+        blocks=_blocks_beside(scene, crowds) if crowds else scene.blocks,
         decided=sorted(links),
         candidates=resolution.candidates,
         crowds=crowds,
     )
+
+
+def _blocks_beside(scene: _Scene, crowds: Collection[Crowd]) -> Mapping[AssetId, Blocks]:
+    """The blocks of the touched ones, and of all that leave a block because it came to be a crowd."""
+    leaving = {
+        asset: seen
+        for asset, seen in scene.now.items()
+        if asset in scene.blocks or any((asset.source, key) in crowds for key in seen.keys.binding)
+    }
+    return _blocks(leaving, scene.rulings, scene.crowds.union(crowds))
 
 
 def _changed(scene: _Scene, links: Mapping[AssetId, EntityLink], at: datetime) -> Iterable[Known]:

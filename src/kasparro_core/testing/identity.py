@@ -12,6 +12,7 @@ from kasparro_core.model.entity import (
     AssetId,
     Blocks,
     Claim,
+    Crowd,
     Decision,
     Entity,
     EntityQuery,
@@ -104,19 +105,21 @@ class IdentityContract:
             assert claimed(await near([], most=9)) == ""
             assert list(await near([("s", "n")], most=9)) == [known("t", "e", "of-e").claim]
 
-    async def test_crowds_lead_nowhere(self, store: Store) -> None:
-        """A key that was called a crowd binds nobody from then on, whoever comes to it; it stays one."""
-        await put(store, {A: Blocks(["k1", "k2"]), B: Blocks(["i", "k1"]), C: Blocks(["k2"])})
-        await write(store, Decision(crowds=["k1"]))
-        await write(store, Decision(blocks={D: Blocks(["k1"])}, known=[known(*D, "of-d")]))
-        async with store.begin() as work:
-            assert set(await work.identity.crowds()) == {"k1"}
-            assert ids(await work.identity.closed([A], ["k1"])) == "ac"
-            assert ids(await work.identity.closed([B], [])) == "b"
-            assert ids(await work.identity.closed([], ["k1"])) == ""
-        await write(store, Decision(crowds=["k3"]))
+    async def test_crowds_are_noted_and_forgotten(self, store: Store) -> None:
+        """Each once, for its source; forgotten all at once."""
+        one, other = Crowd("s", "k1"), Crowd("é", "k1")
+        await write(store, Decision(crowds=[one]))
+        await write(store, Decision(crowds=[other, Crowd("s", "k2")]))
         async with store.begin(write=False) as work:
-            assert set(await work.identity.crowds()) == {"k1", "k3"}
+            assert sorted(await work.identity.crowds()) == sorted([one, other, Crowd("s", "k2")])
+        async with store.begin() as work:
+            await work.identity.lock(None)
+            await work.identity.disperse()
+            assert list(await work.identity.crowds()) == []
+            await work.commit()
+        await write(store, Decision(crowds=[one]))
+        async with store.begin(write=False) as work:
+            assert list(await work.identity.crowds()) == [one]
 
     async def test_near_passes_over_what_too_many_have(self, store: Store) -> None:
         """Counted over all sources, that of who asks too."""

@@ -35,9 +35,6 @@ class MentionContract:
         async with store.begin(write=False) as work:
             assert [each.claim.asset for each in await work.mentions.bearing(["s:x", "n:x", "z"])] == [one, two]
             assert list(await work.mentions.bearing([])) == []
-        async with store.begin() as work:
-            await work.identity.save(Decision(crowds=["s:x"]))
-            assert [each.claim.asset for each in await work.mentions.bearing(["s:x", "s:y"])] == [other]
 
     async def test_what_a_run_brought_is_told_by_key(self, store: Store) -> None:
         """A record that was there unchanged is not the run's."""

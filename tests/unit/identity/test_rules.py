@@ -244,33 +244,34 @@ def test_a_renamed_symbol_takes_name_id_and_rank():
 
 @pytest.mark.parametrize(
     ("one", "other", "name"),
-    [("clbk", "CLB", "Cloudbric"), ("bitbrank", "BTBRNK", "Bitbrank"), ("brgb", "BRBG", "BurgerBurn")],
+    [("clbk", "CLB", "Cloudbric"), ("brgb", "BRBG", "BurgerBurn"), ("geno", "GNO", "Genopets")],
 )
 def test_two_writings_of_a_symbol(one, other, name):
-    """One name that each source has once, and symbols of which one misses letters or has two in turned order: one."""
-    pair = gecko("one", one, name), paprika("other", other, name)
+    """One long name and id that each source has once, and symbols of which one misses a letter or has two turned: one,
+    also where somebody else goes by one of them."""
+    pair = gecko(name.lower(), one, name), paprika(f"{other.lower()}-{name.lower()}", other, name)
     assert method(*pair) == "near"
-    assert method(gecko("one", one, "Brank"), paprika("other", other, "Brank")) is None
-    assert method(pair[0], paprika("other", "XYZ", name)) is None
+    assert method(*pair, gecko("stranger", other, "Somebody Else")) == "near"
     assert method(*pair, gecko("second", "q", name)) is None
+    assert method(pair[0], paprika("other", other, name)) is None
+    assert method(pair[0], replace(pair[1], symbol="XYZ")) is None
     assert method(pair[0], replace(pair[1], name=f"{name} V2")) is None
 
 
-def test_a_stranger_by_the_symbol_asks_for_a_name_that_tells_more():
-    """ "Rocki" may be somebody else's name, too, where somebody else goes by the symbol; "Rocket Raccoon" is not."""
-    rivals = gecko("ron", "ron", "Ronin"), gecko("rocks", "rocks", "Rocks")
-    assert method(gecko("r", "roc", "Rocket Raccoon"), paprika("q", "RON", "Rocket Raccoon"), *rivals) == "near"
-    assert method(gecko("r", "rocki", "Rocki"), paprika("q", "ROCKS", "Rocki"), *rivals) is None
-
-
-def test_a_name_of_several_words_needs_no_symbol():
-    """Two words that tell something, in both: one, where nobody goes by the other's symbol or the ids agree."""
-    one, other = gecko("silent-notary", "ubsn", "Silent Notary"), paprika("sntr-silent-notary", "SNTR", "Silent Notary")
-    assert method(one, other) == "near"
-    assert method(one, other, gecko("sntr", "sntr", "Sentor")) == "near"
-    assert method(one, replace(other, asset=AssetId("paprika", "x-42"))) == "near"
-    assert method(one, replace(other, asset=AssetId("paprika", "x-42")), gecko("sntr", "sntr", "Sentor")) is None
-    assert method(replace(one, name="Meta Moon"), replace(other, name="Meta Moon")) is None
+@pytest.mark.parametrize(
+    ("name", "one", "other"),
+    [
+        ("Phoenix", "PHX", "PHNX"), ("Stellar", "XLM", "XLA"), ("Genesis", "GEN", "GENS"), ("Curve", "2CRV", "3CRV"),
+        ("Apple Stock Token", "AAPL", "MAAPL"), ("Staked Ether", "STETH", "SETH"), ("Yearn Vault", "YVUSDC", "YVUSDT"),
+        ("Elon Musk", "ELON", "MUSK"), ("Santa Claus", "SANTA", "CLAUS"), ("Litecoin Cash", "LCC", "LCH"),
+        ("Bitcoin Quarterly Future", "BTCU26", "BTCZ26"), ("Index 100 Option", "SP100C", "SP100P"),
+        ("Baby Doge Inu", "BDOGEI", "BDOGI"), ("Lift Kitchen", "LIFT", "LFBTC"), ("Honey", "HNY", "HNEY"),
+    ],
+)  # fmt: skip
+def test_other_symbols_are_others(name, one, other):
+    """One name and id, and symbols that differ by more than a slip, or a name that many have: two."""
+    slug = name.lower().replace(" ", "-")
+    assert method(gecko(slug, one, name), paprika(f"{other.lower()}-{slug}", other, name)) is None
 
 
 def test_three_sources_make_one():

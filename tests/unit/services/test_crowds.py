@@ -6,10 +6,12 @@ from random import Random
 
 import pytest
 from assets import coin, commit, from_nothing, groups, homes, market
+from scripted import SteppingClock
 
 from kasparro_adapters.memory import MemoryStore
 from kasparro_core.identity import crowds
-from kasparro_core.model.entity import AssetId
+from kasparro_core.model.entity import AssetId, Crowd
+from kasparro_core.services.afresh import decide_all
 
 SEEDS = 40
 
@@ -52,11 +54,39 @@ async def test_a_crowd_is_not_read_again() -> None:
     """Who comes to a crowd is decided on without the others."""
     store = MemoryStore()
     await commit(store, *(coin("a", str(n), "POOL", f"Pool {n}") for n in range(5)))
+    await commit(store, coin("a", "5", "POOL", "Pool 5"))
     async with store.begin() as work:
-        assert set(await work.identity.crowds()) == {"s:asset:pool"}
-        assert [each.claim.asset for each in await work.identity.closed([], ["s:asset:pool"])] == []
-        near_to = await work.identity.closed([AssetId("a", "1")], [])
-        assert [each.claim.asset for each in near_to] == [AssetId("a", "1")]
+        assert list(await work.identity.crowds()) == [Crowd("a", "s:asset:pool")]
+        assert list(await work.identity.closed([], ["s:asset:pool"])) == []
+        for n in (1, 5):
+            (alone,) = await work.identity.closed([AssetId("a", str(n))], [])
+            assert alone.claim.asset == AssetId("a", str(n))
+
+
+async def test_other_sources_mean_what_they_meant() -> None:
+    """Trades of Bitcoin under its symbol part no Bitcoin, before nor after they are a crowd, in any order."""
+    bitcoins = [coin("b", "btc", "BTC", "Bitcoin"), coin("c", "bitcoin", "BTC", "Bitcoin")]
+    trades = [coin("a", f"trade-{n}", "BTC", "Bitcoin") for n in range(6)]
+    for coming in ([*bitcoins, *trades], [*trades, *bitcoins], [bitcoins[0], *trades, bitcoins[1]]):
+        store = MemoryStore()
+        for each in coming:
+            await commit(store, each)
+        found = await homes(store)
+        assert found[AssetId("b", "btc")] == found[AssetId("c", "bitcoin")]
+        assert len({found[AssetId("a", f"trade-{n}")] for n in range(6)}) == 6
+
+
+async def test_a_crowd_that_went_away_is_found_out_by_deciding_anew() -> None:
+    """What was a crowd stays one for the batches, and is none any more when everything is decided anew."""
+    store = MemoryStore()
+    await commit(store, *(coin("a", str(n), "POOL", "Ether Pool") for n in range(4)))
+    await commit(store, *(coin("a", str(n), f"X{n}", f"Thing {n}") for n in range(1, 4)), at=1)
+    await commit(store, coin("b", "x", "POOL", "Ether Pool"))
+    assert await groups(store) != await from_nothing(store)
+    assert (await decide_all(store, SteppingClock(), at_once=2)).assets == 5
+    assert await groups(store) == await from_nothing(store)
+    async with store.begin(write=False) as work:
+        assert list(await work.identity.crowds()) == []
 
 
 async def test_many_sources_of_one_coin_are_no_crowd() -> None:

@@ -15,7 +15,6 @@ from sqlalchemy import (
     Table,
     bindparam,
     delete,
-    exists,
     insert,
     or_,
     select,
@@ -57,6 +56,7 @@ from kasparro_core.model.entity import (
     AssetId,
     Blocks,
     Claim,
+    Crowd,
     Decision,
     Entity,
     Known,
@@ -102,9 +102,15 @@ class SqlIdentity:
                 return found
             wanted |= others
 
-    async def crowds(self) -> Collection[str]:
+    async def crowds(self) -> Collection[Crowd]:
         """All of them: they are few."""
-        return {row.key for row in await self._session.all(select(entity_crowds.c.key))}
+        rows = await self._session.all(select(entity_crowds))
+        return [Crowd(row.source, row.key) for row in rows]
+
+    async def disperse(self) -> None:
+        """One statement."""
+        self._stripes.settle()
+        await self._session.run(delete(entity_crowds))
 
     async def near(self, keys: Sequence[tuple[str, str]], /, *, most: int) -> Sequence[Claim]:
         """By one key each."""
@@ -168,7 +174,7 @@ class SqlIdentity:
             await self._session.run(self._upsert(entity_links), rows)
         await self._put_blocks(decision.blocks)
         if decision.crowds:
-            await self._session.run(insert(entity_crowds), [{"key": key} for key in sorted(decision.crowds)])
+            await self._session.run(insert(entity_crowds), [crowd._asdict() for crowd in sorted(decision.crowds)])
         await self._put_candidates(decision)
 
     async def rule(
@@ -235,12 +241,12 @@ class SqlIdentity:
         start = select(owned.c.key).select_from(owned.rows)
         asked = select(_KEY.key).where(self._database.among(_KEY.key, sorted(keys)), _KEY.binds == 1)
         first = union(start, asked).subquery()
-        bound = select(first.c.key).where(_binds(first.c.key)).cte("bound", recursive=True)
+        bound = select(first.c.key).cte("bound", recursive=True)
         here, there = entity_keys.alias("here"), entity_keys.alias("there")
         of_key = self._look_up(bound, here, (here.c.key == bound.c.key) & (here.c.binds == 1))
         same = (there.c.source == of_key.c.source) & (there.c.external_id == of_key.c.external_id)
         of_asset = self._look_up(of_key.rows, there, same & (there.c.binds == 1))
-        bound = bound.union(select(of_asset.c.key).select_from(of_asset.rows).where(_binds(of_asset.c.key)))
+        bound = bound.union(select(of_asset.c.key).select_from(of_asset.rows))
         members = self._look_up(bound, entity_keys, (_KEY.key == bound.c.key) & (_KEY.binds == 1))
         return await self._known(select(members.c.source, members.c.external_id).select_from(members.rows))
 
@@ -315,7 +321,3 @@ class SqlIdentity:
         key = [column.name for column in table.primary_key]
         changed = {column.name: statement.excluded[column.name] for column in table.c if column.name not in key}
         return statement.on_conflict_do_update(index_elements=key, set_=changed)
-
-
-def _binds(key: ColumnElement[str]) -> ColumnElement[bool]:
-    return ~exists().where(entity_crowds.c.key == key)

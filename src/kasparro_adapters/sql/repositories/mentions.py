@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Mapping, Sequence
 
-from sqlalchemy import delete, exists, func, insert, select, tuple_
+from sqlalchemy import delete, func, insert, select, tuple_
 
 from kasparro_adapters.sql.database import Database
-from kasparro_adapters.sql.identity_tables import entities, entity_crowds, entity_keys, entity_links, entity_mentions
+from kasparro_adapters.sql.identity_tables import entities, entity_keys, entity_links, entity_mentions
 from kasparro_adapters.sql.repositories.identity_rows import known_of
 from kasparro_adapters.sql.session import Session
 from kasparro_adapters.sql.tables import records
@@ -27,8 +27,7 @@ class SqlMentions:
 
     async def bearing(self, keys: Collection[str], /) -> Sequence[Known]:
         """By one list of keys."""
-        few = self._database.among(_KEY.key, sorted(keys)) & ~exists().where(entity_crowds.c.key == _KEY.key)
-        having = select(_KEY.source, _KEY.external_id).where(few)
+        having = select(_KEY.source, _KEY.external_id).where(self._database.among(_KEY.key, sorted(keys)))
         asset = tuple_(_LINK.source, _LINK.external_id)
         statement = select(entity_links).where(asset.in_(having)).order_by(_LINK.source, _LINK.external_id)
         return [known_of(row) for row in await self._session.all(statement)]

@@ -1,4 +1,4 @@
-"""Names and symbols that so many assets share that they tell nobody anything.
+"""Names and symbols that so many assets of a source share that they tell nothing there.
 
 Revision ID: 0005
 """
@@ -17,7 +17,9 @@ NAME = sa.Text().with_variant(sa.Text(collation="C"), "postgresql")
 
 
 def upgrade() -> None:
-    op.create_table("entity_crowds", sa.Column("key", NAME, primary_key=True))
+    op.create_table(
+        "entity_crowds", sa.Column("source", NAME, primary_key=True), sa.Column("key", NAME, primary_key=True)
+    )
 
 
 def downgrade() -> None:
