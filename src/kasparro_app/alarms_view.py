@@ -7,6 +7,11 @@ from datetime import datetime
 from typing import Any
 
 from kasparro_core.model import Anomaly, Mute
+from kasparro_core.policy.anomaly import JUDGED
+from kasparro_core.services.outliers import RecordMetric
+
+KNOWN_METRICS = tuple(sorted({*JUDGED, *map(str, RecordMetric)}))
+"""The metrics that a finding can have, of runs and of records."""
 
 
 def anomaly_view(anomaly: Anomaly) -> dict[str, Any]:

@@ -268,7 +268,10 @@ class HttpSource:
         if read.decoded is None:
             same_as = self._same_as(read.validator)
             facts = read.response.facts
-            return Batch(cursor, facts, validators=validators, extent=extent, same_as=same_as, known=read.known)
+            bare = read.validator.item_count == 0
+            return Batch(
+                cursor, facts, validators=validators, extent=extent, same_as=same_as, known=read.known, bare=bare
+            )
         return Batch(
             cursor=cursor,
             fetch=read.response.facts,

@@ -18,6 +18,7 @@ from kasparro_core.model.entity import (
     Known,
     Naming,
     Ruling,
+    ascii_lower,
 )
 
 
@@ -89,11 +90,19 @@ def _place(candidate: Candidate) -> tuple[object, ...]:
     return -candidate.confidence, candidate.a, candidate.b
 
 
+def _holds(row: Entity, folded: str, query: EntityQuery) -> bool:
+    return (
+        folded in (row.name or "").casefold()
+        or query.q_in_ids in ascii_lower(row.entity_id)
+        or query.q_in_symbols in (row.symbol or "")
+    )
+
+
 def _matches(row: Entity, query: EntityQuery) -> bool:
     return (
         query.kind in (None, row.kind)
         and query.symbol in (None, row.symbol)
-        and (query.q is None or (row.name is not None and query.q.casefold() in row.name.casefold()))
+        and (query.q is None or _holds(row, query.q.casefold(), query))
         and (query.after is None or row.entity_id > query.after)
         and (query.merged or row.merged_into is None)
     )

@@ -27,7 +27,7 @@ _OF_PROXIES: Final = frozenset({"basic", "digest", "negotiate"})
 _JWT: Final = re.compile(r"[\w-]+\.[\w-]+\.[\w-]*", re.ASCII)
 _RANKS: Final = {KeyScope.READ: 0, KeyScope.TRIGGER: 1, KeyScope.ADMIN: 2}
 _HOW: Final = "Send a key as `Authorization: Bearer KEY`, `X-API-Key: KEY` or `X-Scheduler-Token: KEY`."
-_NONE_YET: Final = "No key exists yet. Make one with `kasparro keys create NAME --scope trigger`."
+_NONE_YET: Final = "No key exists yet. Make one with `kasparro keys create NAME --scope {needed}`."
 
 
 class Identify:
@@ -79,15 +79,15 @@ class Guard:
             _refuse_foreign_page(headers)
             context.principal = Principal("(insecure)", KeyScope.ADMIN)
         if context.principal is None:
-            raise await self._unauthorized(headers)
+            raise await self._unauthorized(headers, context.needs or "trigger")
         if posting:
-            check_scope(context.principal, "trigger")
+            check_scope(context.principal, context.needs or "trigger")
 
-    async def _unauthorized(self, headers: Headers) -> Problem:
+    async def _unauthorized(self, headers: Headers, needed: str) -> Problem:
         if any(presented_keys(headers)):
             return _challenge("The key is not known here, or was revoked.", 'error="invalid_token"')
         works = any(key.revoked_at is None for key in await stored_keys(self._service))
-        return _challenge(_HOW if works else f"{_NONE_YET} {_HOW}")
+        return _challenge(_HOW if works else f"{_NONE_YET.format(needed=needed)} {_HOW}")
 
 
 def presented_keys(headers: Headers) -> list[str]:

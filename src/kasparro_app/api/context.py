@@ -6,7 +6,7 @@ import re
 import time
 import uuid
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Literal
 
 from starlette.datastructures import Headers
 from starlette.types import Scope
@@ -30,12 +30,14 @@ class Principal:
 @dataclass(slots=True)
 class RequestContext:
     """`started` is a reading of `time.perf_counter`; `template` the path with its parameters as `{name}`; `is_open`:
-    nobody needs a key for it and it is not counted; `principal` is None for callers without a key that works."""
+    nobody needs a key for it and it is not counted; `needs`: the least scope of a key that may, None: any; `principal`
+    is None for callers without a key that works."""
 
     request_id: str
     started: float = field(default_factory=time.perf_counter)
     template: str = UNMATCHED
     is_open: bool = False
+    needs: Literal["trigger", "admin"] | None = None
     principal: Principal | None = None
 
 

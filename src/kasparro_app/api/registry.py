@@ -100,7 +100,7 @@ class Table:
         self.routes: Sequence[Route] = [Route(path, endpoint) for path, endpoint in self._endpoints.items()]
 
     def resolve(self, scope: Scope) -> None:
-        """Note in the context which path template a request belongs to, and whether its operation is open. Done before
+        """Note in the context which path template a request belongs to, and who may call its operation. Done before
         any check, so that a refused request counts under its own route too."""
         context = context_of(scope)
         for route in self.routes:
@@ -108,7 +108,8 @@ class Table:
             if match is not Match.NONE:
                 context.template = route.path
                 operation = self._endpoints[route.path].operation(scope["method"])
-                context.is_open = operation is not None and operation.open
+                if operation is not None:
+                    context.is_open, context.needs = operation.open, operation.scope
                 return
 
 

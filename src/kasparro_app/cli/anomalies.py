@@ -4,14 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, NamedTuple
 
 import typer
 
 from kasparro_app.cli.context import AsJson, invocation
-from kasparro_app.cli.exits import FAILED, run_async, say
+from kasparro_app.cli.exits import FAILED, OK, leave, run_async, say
 from kasparro_app.cli.output import cell, print_pairs, print_table, print_views
 from kasparro_app.cli.read import Limit, OneSource, ask, known_to, one_of, opened_store
+from kasparro_app.ids import MOST_ID
 
 if TYPE_CHECKING:
     from kasparro_app.settings import Settings
@@ -25,7 +26,7 @@ MUTE_COLUMNS = ("mute_id", "source", "metric", "subject", "until", "in_effect", 
 BY = "cli"
 """Who says so, of what is said on the command line."""
 
-OneId = Annotated[int, typer.Argument(metavar="ID", min=1, help="As `anomalies list` shows it.")]
+OneId = Annotated[int, typer.Argument(metavar="ID", min=1, max=MOST_ID, help="As `anomalies list` shows it.")]
 
 
 @verbs.command("list")
@@ -33,12 +34,17 @@ def list_anomalies(
     context: typer.Context,
     *,
     source: OneSource = None,
-    run_id: Annotated[int | None, typer.Option("--run", metavar="RUN", help="Only those that this run found.")] = None,
+    run_id: Annotated[
+        int | None, typer.Option("--run", metavar="RUN", min=1, max=MOST_ID, help="Only those that this run found.")
+    ] = None,
     state: Annotated[str, typer.Option("--state", help="open, acknowledged, muted, resolved or all.")] = "open",
     scope: Annotated[str | None, typer.Option("--scope", help="run, record or source.")] = None,
     metric: Annotated[str | None, typer.Option("--metric", help="Only this figure.")] = None,
     before: Annotated[
-        int | None, typer.Option("--before", metavar="ID", help="Only those listed behind this one: the next page.")
+        int | None,
+        typer.Option(
+            "--before", metavar="ID", min=1, max=MOST_ID, help="Only those listed behind this one: the next page."
+        ),
     ] = None,
     limit: Limit = 50,
     as_json: AsJson = False,
@@ -96,18 +102,26 @@ def show_anomaly(context: typer.Context, anomaly_id: OneId, *, as_json: AsJson =
 @verbs.command("ack")
 def acknowledge(
     context: typer.Context,
-    ids: Annotated[list[int], typer.Argument(metavar="ID...", help="As `anomalies list` shows them.")],
+    ids: Annotated[
+        list[int], typer.Argument(metavar="ID...", min=1, max=MOST_ID, help="As `anomalies list` shows them.")
+    ],
     *,
     note: Annotated[str | None, typer.Option("--note", help="What there is to know about it.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Say that findings are known: they are not open any more, and are not told again while they stand."""
-    settings = invocation(context).settings()
-    known = run_async(_acknowledge(settings, ids, note))
+    from kasparro_app.views import json_object
+
+    done = run_async(_acknowledge(invocation(context).settings(), list(dict.fromkeys(ids)), note))
     if as_json:
-        print(f'{{"acknowledged":{known}}}')
+        print(json_object(done._asdict()))
     else:
-        print(f"Acknowledged {known:,} of {len(set(ids)):,}.")
+        print(f"Acknowledged {done.acknowledged:,} of {len(set(ids)):,}.")
+        _say(done.before, "acknowledged before")
+        _say(done.resolved, "resolved: what is over needs nobody")
+    for anomaly_id in done.unknown:
+        say(f"error: there is no finding {anomaly_id}")
+    leave(FAILED if done.unknown else OK)
 
 
 @verbs.command("mute")
@@ -124,11 +138,12 @@ def mute(
     as_json: AsJson = False,
 ) -> None:
     """Tell no more of a source, of one of its figures, or of one of its records; what is open of it becomes muted."""
-    from kasparro_app.alarms_view import mute_view
+    from kasparro_app.alarms_view import KNOWN_METRICS, mute_view
     from kasparro_app.runtime import container_of
     from kasparro_app.views import json_object
     from kasparro_core.model import Mute
 
+    one_of("--metric", metric or None, [*KNOWN_METRICS])
     settings = invocation(context).settings()
     now = container_of(settings).clock().now()
     given = Mute(source, now, metric, subject, _until(span, now), reason, BY)
@@ -142,7 +157,7 @@ def mute(
 @verbs.command("unmute")
 def unmute(
     context: typer.Context,
-    mute_id: Annotated[int, typer.Argument(metavar="ID", min=1, help="As `anomalies mutes` shows it.")],
+    mute_id: Annotated[int, typer.Argument(metavar="ID", min=1, max=MOST_ID, help="As `anomalies mutes` shows it.")],
 ) -> None:
     """Take a mute away. What it muted stays so; what of it still stands is told when it is seen again."""
     settings = invocation(context).settings()
@@ -169,6 +184,11 @@ def list_mutes(context: typer.Context, *, source: OneSource = None, as_json: AsJ
     print_views(views, MUTE_COLUMNS, as_json=as_json, nothing="Nothing is muted.")
 
 
+def _say(ids: Sequence[int], what: str) -> None:
+    if ids:
+        say(f"{', '.join(map(str, ids))} {'was' if len(ids) == 1 else 'were'} {what}")
+
+
 def _cells(view: View) -> list[str]:
     return [cell(view[column]) for column in COLUMNS[:-1]]
 
@@ -190,15 +210,27 @@ def _until(span: str | None, now: datetime) -> datetime | None:
     raise typer.BadParameter('expected an age like "8h" (m, h, d, w or y)', param_hint="--for")
 
 
-async def _acknowledge(settings: Settings, ids: Sequence[int], note: str | None) -> int:
+class _Done(NamedTuple):
+    """How many findings were acknowledged, and the ids of the others: acknowledged or resolved before, or of none."""
+
+    acknowledged: int
+    before: list[int]
+    resolved: list[int]
+    unknown: list[int]
+
+
+async def _acknowledge(settings: Settings, ids: Sequence[int], note: str | None) -> _Done:
     from kasparro_app.runtime import container_of
     from kasparro_core.model import AnomalyState
 
     now = container_of(settings).clock().now()
     async with opened_store(settings) as store, store.begin() as work:
-        known = await work.findings.close(ids, AnomalyState.ACKNOWLEDGED, now, by=BY, note=note)
+        found = [(each, await work.findings.anomaly(each)) for each in ids]
+        closed = await work.findings.close(ids, AnomalyState.ACKNOWLEDGED, now, by=BY, note=note)
         await work.commit()
-    return known
+    states = [(each, anomaly and anomaly.state) for each, anomaly in found]
+    others = (AnomalyState.ACKNOWLEDGED, AnomalyState.RESOLVED, None)
+    return _Done(closed, *([each for each, state in states if state is other] for other in others))
 
 
 async def _mute(settings: Settings, given: Mute) -> Mute:

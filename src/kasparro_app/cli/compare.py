@@ -10,6 +10,7 @@ from kasparro_app.cli.context import AsJson, invocation
 from kasparro_app.cli.exits import run_async
 from kasparro_app.cli.output import cell, print_table
 from kasparro_app.cli.read import ask
+from kasparro_app.ids import MOST_ID
 from kasparro_core.errors import ConfigurationError
 
 if TYPE_CHECKING:
@@ -27,8 +28,8 @@ MOST_RATES = 20
 
 def compare(
     context: typer.Context,
-    run_a: Annotated[int, typer.Argument(metavar="RUN_A", min=1, help="A run, as `runs` shows it.")],
-    run_b: Annotated[int, typer.Argument(metavar="RUN_B", min=1, help="Another run of the same source.")],
+    run_a: Annotated[int, typer.Argument(metavar="RUN_A", min=1, max=MOST_ID, help="A run, as `runs` shows it.")],
+    run_b: Annotated[int, typer.Argument(metavar="RUN_B", min=1, max=MOST_ID, help="Another run of the same source.")],
     *,
     as_json: AsJson = False,
 ) -> None:

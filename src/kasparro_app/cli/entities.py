@@ -13,6 +13,7 @@ from kasparro_app.cli.entity_lines import agreement_lines, told
 from kasparro_app.cli.exits import run_async, say
 from kasparro_app.cli.output import cell, print_pairs, print_table, print_views
 from kasparro_app.cli.read import Limit, ask, opened_store
+from kasparro_app.ids import MOST_ID
 
 if TYPE_CHECKING:
     from kasparro_app.settings import Settings
@@ -37,7 +38,9 @@ def list_entities(
     *,
     kind: Annotated[str | None, typer.Option("--kind", help="Only this kind.")] = None,
     symbol: Annotated[str | None, typer.Option("--symbol", help="Only this symbol, in either case.")] = None,
-    q: Annotated[str | None, typer.Option("--q", help="Only names that hold this text, whatever the case.")] = None,
+    q: Annotated[
+        str | None, typer.Option("--q", help="Only with this text in name, id or symbol, whatever the case.")
+    ] = None,
     merged: Annotated[bool, typer.Option("--merged", help="Also those that turned out to be another one.")] = False,
     after: Annotated[
         str | None, typer.Option("--after", metavar="ID", help="Only those listed behind this one: the next page.")
@@ -126,7 +129,7 @@ def split(
 @verbs.command("undo")
 def undo(
     context: typer.Context,
-    ruling_id: Annotated[int, typer.Argument(metavar="ID", min=1, help="As `entities rulings` shows it.")],
+    ruling_id: Annotated[int, typer.Argument(metavar="ID", min=1, max=MOST_ID, help="As `entities rulings` shows it.")],
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -140,7 +143,10 @@ def list_rulings(
     *,
     undone: Annotated[bool, typer.Option("--undone", help="Also what was taken back.")] = False,
     before: Annotated[
-        int | None, typer.Option("--before", metavar="ID", help="Only those listed behind this one: the next page.")
+        int | None,
+        typer.Option(
+            "--before", metavar="ID", min=1, max=MOST_ID, help="Only those listed behind this one: the next page."
+        ),
     ] = None,
     limit: Limit = 50,
     as_json: AsJson = False,

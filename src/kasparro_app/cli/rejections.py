@@ -15,6 +15,7 @@ from kasparro_app.cli.context import AsJson, invocation, known_source
 from kasparro_app.cli.exits import DEGRADED, FAILED, leave, run_async, say
 from kasparro_app.cli.output import print_pairs, print_views
 from kasparro_app.cli.read import Limit, OneSource, ask, known_to, one_of, opened_store
+from kasparro_app.ids import MOST_ID
 
 if TYPE_CHECKING:
     from kasparro_app.settings import Settings
@@ -30,7 +31,9 @@ RETRIED = ("source", "chosen", "resolved", "still_open", "without_payload", "hel
 State = Annotated[str, typer.Option("--state", help="open, resolved, dropped or all.")]
 OneStage = Annotated[str | None, typer.Option("--stage", help="decode, normalize, store, drift or field.")]
 OneCode = Annotated[str | None, typer.Option("--code", help="Only this code.")]
-Ids = Annotated[list[int] | None, typer.Argument(metavar="[ID]...", help="As `rejections list` shows them.")]
+Ids = Annotated[
+    list[int] | None, typer.Argument(metavar="[ID]...", min=1, max=MOST_ID, help="As `rejections list` shows them.")
+]
 All = Annotated[bool, typer.Option("--all", help="All that are open, of every source.")]
 
 
@@ -43,7 +46,10 @@ def list_rejections(
     stage: OneStage = None,
     code: OneCode = None,
     before: Annotated[
-        int | None, typer.Option("--before", metavar="ID", help="Only those listed behind this one: the next page.")
+        int | None,
+        typer.Option(
+            "--before", metavar="ID", min=1, max=MOST_ID, help="Only those listed behind this one: the next page."
+        ),
     ] = None,
     limit: Limit = 50,
     as_json: AsJson = False,
@@ -65,7 +71,9 @@ def list_rejections(
 @verbs.command("show")
 def show_rejection(
     context: typer.Context,
-    rejection_id: Annotated[int, typer.Argument(metavar="ID", help="As `rejections list` shows it.")],
+    rejection_id: Annotated[
+        int, typer.Argument(metavar="ID", min=1, max=MOST_ID, help="As `rejections list` shows it.")
+    ],
     *,
     as_json: AsJson = False,
 ) -> None:

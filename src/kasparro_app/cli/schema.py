@@ -23,6 +23,9 @@ FIELDS = ("path", "kinds", "required", "presence", "nulls")
 CHANGES = ("version", "change", "path", "before", "after", "confidence", "accepted_at")
 ACCEPTED = ("source", "version", "changes", "accepted_at")
 
+_MOST = 2**31 - 1
+"""The greatest number that a version can have: every store keeps it in 32 bits."""
+
 Source = Annotated[str, typer.Argument(metavar="SOURCE", help="As `kasparro sources` shows it.")]
 
 
@@ -32,7 +35,7 @@ def show_schema(
     source: Source,
     *,
     version: Annotated[
-        int | None, typer.Option("--version", min=1, metavar="N", help="Default: the newest accepted one.")
+        int | None, typer.Option("--version", min=1, max=_MOST, metavar="N", help="Default: the newest accepted one.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
@@ -65,9 +68,12 @@ def diff_schema(
     source: Source,
     *,
     first: Annotated[
-        int | None, typer.Option("--from", min=0, metavar="N", help="Default: the version before the last one.")
+        int | None,
+        typer.Option("--from", min=0, max=_MOST, metavar="N", help="Default: the version before the last one."),
     ] = None,
-    last: Annotated[int | None, typer.Option("--to", min=1, metavar="N", help="Default: the newest version.")] = None,
+    last: Annotated[
+        int | None, typer.Option("--to", min=1, max=_MOST, metavar="N", help="Default: the newest version.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """What changed from one version of the shape to another."""

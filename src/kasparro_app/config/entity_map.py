@@ -14,17 +14,20 @@ import io
 import re
 import tomllib
 from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Set as AbstractSet
 from pathlib import Path
 from typing import Any, NamedTuple
 
 from kasparro_app.config.faults import near
 from kasparro_app.config.toml_lines import key_lines
+from kasparro_core.identity.ids import RESERVED
 from kasparro_core.model.entity import AssetId, Naming
 
 COLUMNS = ("source", "external_id", "entity")
 SAME_AS = "same_as"
 _ID = re.compile(r"[\w.\-]{1,200}")
 _ID_WANTED = "an entity id of letters, digits, _ - and . (at most 200)"
+_PATHS = frozenset({".", ".."})
 _AT = re.compile(r"\(at line (\d+), column \d+\)")
 
 
@@ -55,7 +58,9 @@ def read_namings(file: Path, sources: Iterable[str]) -> tuple[list[Naming], list
     text = _text(file, faults)
     if text is None:
         return [], faults.sentences
-    rows = [row for row in _rows(file, text, faults) if _is_sound(row, sorted(sources), faults)]
+    written = list(_rows(file, text, faults))
+    rows = [row for row in written if _is_sound(row, sorted(sources), faults)]
+    _look_for_ends(rows, {row.entity if row.source else row.external_id for row in written}, faults)
     namings = _named(rows, faults)
     return ([] if faults.sentences else namings), faults.sentences
 
@@ -130,6 +135,10 @@ def _is_sound(row: Row, sources: list[str], faults: MapFaults) -> bool:
         if not _ID.fullmatch(entity):
             faults.add(row.line, f"expected {_ID_WANTED}, found {entity!r}")
             return False
+        if entity in RESERVED or entity in _PATHS:
+            fault = "stands for something else in paths and commands: give the entity another id"
+            faults.add(row.line, f"{entity!r} {fault}, such as {f'{entity}-asset'.lstrip('.-')!r}")
+            return False
     if row.source and row.source not in sources:
         faults.add(row.line, f"unknown source {row.source!r}{near(row.source, sources)}")
         return False
@@ -137,6 +146,18 @@ def _is_sound(row: Row, sources: list[str], faults: MapFaults) -> bool:
         faults.add(row.line, f"expected the id that source {row.source!r} has for {row.entity!r}, found nothing")
         return False
     return True
+
+
+def _look_for_ends(rows: list[Row], entities: AbstractSet[str], faults: MapFaults) -> None:
+    """Note what is said to be the same as an entity of which the file says nothing else."""
+    for row in rows:
+        if not row.source and row.entity not in entities:
+            faults.add(
+                row.line,
+                f"{row.external_id!r} is said to be the same as {row.entity!r}, which stands nowhere else in the file"
+                f"{near(row.entity, entities - {row.external_id})}: name an entity of the file, or give "
+                f"{row.entity!r} an id of a source",
+            )
 
 
 def _named(rows: list[Row], faults: MapFaults) -> list[Naming]:

@@ -11,7 +11,7 @@ from kasparro_core.normalize.canonical import canonical_json, content_hash
 
 _PARTS = re.compile("[a-z0-9]+")
 _LONGEST = 60
-_RESERVED = frozenset({"candidates", "merge", "namings", "review", "rulings", "split", "undo"})
+RESERVED = frozenset({"candidates", "merge", "namings", "review", "rulings", "split", "undo"})
 """Words that stand in the place of an id in paths and commands."""
 
 _SHORT_HASH, _LONG_HASH = 6, 32
@@ -28,7 +28,7 @@ def possible_ids(claim: Claim) -> tuple[str, str, str]:
 def free_id(claim: Claim, taken: Container[str]) -> str:
     """The first of the possible ids that is not taken."""
     *readable, last = possible_ids(claim)
-    return next((one for one in readable if one not in taken and one not in _RESERVED), last)
+    return next((one for one in readable if one not in taken and one not in RESERVED), last)
 
 
 def _slug(claim: Claim) -> str:

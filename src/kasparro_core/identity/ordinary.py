@@ -40,7 +40,7 @@ ACRONYMS = frozenset(_ACRONYMS.split())
 """What is written like a ticker and mostly means something else."""
 
 MARKET = re.compile(
-    r"crypto|bitcoin|blockchain|ethereum|altcoin|stablecoin|\b(?:tokens?|defi|nfts?|btc|eth)\b|加密|比特币|代币|区块链|以太坊",
+    r"crypto|bitcoin|blockchain|ethereum|[a-z]{3}coins?\b|\b(?:tokens?|defi|nfts?|btc|eth)\b|加密|比特币|代币|区块链|以太坊",
     re.IGNORECASE,
 )
 """Found in a text, it makes it one about the market."""

@@ -90,7 +90,8 @@ class Batch:
     what the Decoder named in `raw.decode_facts` yields for `raw.payload`. `extent` is where it stands in a listing of
     everything that the source has; there, a batch without payload says what it is the `same_as`: the
     `payload_identity` of a stored payload, or NOTHING (None: not known). `known` is how many items came again in bytes
-    that are known: they are not in `items`, and count as fetched and unchanged.
+    that are known: they are not in `items`, and count as fetched and unchanged. `bare`: it brought nothing because
+    there is nothing, as what is known of the answer that did not come again (a 304) says.
     """
 
     cursor: Cursor
@@ -104,3 +105,4 @@ class Batch:
     extent: Extent = Extent.PART
     same_as: str | None = None
     known: int = 0
+    bare: bool = False

@@ -7,7 +7,10 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
 from enum import StrEnum
+from string import ascii_lowercase, ascii_uppercase
 from typing import Any, NamedTuple
+
+_SMALL = str.maketrans(ascii_uppercase, ascii_lowercase)
 
 
 class AssetId(NamedTuple):
@@ -127,8 +130,8 @@ class Candidate:
 
 @dataclass(frozen=True, slots=True)
 class EntityQuery:
-    """Filters of a listing of entities, in ascending entity_id, greater than `after`. `merged`: those that turned out
-    to be another one, too."""
+    """Filters of a listing of entities, in ascending entity_id, greater than `after`. `q` is found in the name, the
+    entity_id or the symbol, whatever the case. `merged`: those that turned out to be another one, too."""
 
     kind: str | None = None
     symbol: str | None = None
@@ -136,6 +139,21 @@ class EntityQuery:
     after: str | None = None
     limit: int = 50
     merged: bool = True
+
+    @property
+    def q_in_ids(self) -> str:
+        """`q` as it is looked for in ids, whose letters of ASCII are made small, as databases do it."""
+        return ascii_lower(self.q or "")
+
+    @property
+    def q_in_symbols(self) -> str:
+        """`q` as it is looked for in symbols, which are kept in upper case."""
+        return (self.q or "").upper()
+
+
+def ascii_lower(text: str) -> str:
+    """The text with small letters for the capital ones of ASCII."""
+    return text.translate(_SMALL)
 
 
 @dataclass(frozen=True, slots=True)

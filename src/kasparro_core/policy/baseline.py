@@ -132,7 +132,7 @@ class Baseline:
                 _joined(_spread(alike, with_tail=False), _noise(values)) if len(alike) >= FEWEST else _noise(values)
             )
             return _range(rule, alike, spread, strays, rule.least, values if rule.at_any_hour else ())
-        is_known = self._at - recent[-1][0] >= WHOLE_WEEK
+        is_known = self._at - recent[-1][0] >= WHOLE_WEEK or rule.is_steady(values)
         return _range(
             rule, values, _spread(values, with_tail=True), strays, rule.least if is_known else rule.least_at_first
         )

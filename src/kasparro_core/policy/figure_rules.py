@@ -7,11 +7,12 @@ difference.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from decimal import Decimal
 from math import exp, inf, log
 
+_DECIMALS = 9  # beyond them is what exp leaves of a zero and a floor
 _BEYOND = 700.0  # e to this power is about the largest float
 
 
@@ -44,11 +45,15 @@ class Rule:
             return [float(value) for value in values]
         return [log(max(float(value), 0.0) + floor) for value in values]
 
+    def is_steady(self, values: Sequence[float]) -> bool:
+        """Values on that scale are a count that has never varied: what nights and weekends do does not show in it."""
+        return self.floor is not None and len(set(values)) == 1 and self.plain(values[0]) > 0
+
     def plain(self, scaled: float) -> float:
         """The value back from that scale."""
         if self.floor is None:
             return scaled
-        return exp(min(scaled, _BEYOND)) - self.floor
+        return round(exp(min(scaled, _BEYOND)) - self.floor, _DECIMALS) + 0.0  # no -0.0
 
 
 def _ratio(times: float, floor: float, *, down: bool = True, up: bool = True, alone: bool = True) -> Rule:

@@ -12,6 +12,7 @@ from kasparro_core.policy.spread import Pair
 
 _DAY = timedelta(days=2)
 _GROUPED = 1_000
+_FLOAT_DIGITS = 18  # with 17 of them any two floats differ
 _ZEROS = 24  # of more digits than these nobody reads how many there are
 
 
@@ -36,6 +37,20 @@ def amount(value: Decimal, currency: str | None) -> str:
 
 def _figure(value: float, currency: str | None) -> str:
     return amount(Decimal(repr(value)), currency)
+
+
+def told_apart(one: float, other: float) -> tuple[str, str]:
+    """Two figures with three digits, and as many more as it takes to see that they differ.
+
+    >>> told_apart(2.5, 1.25), told_apart(158.2, 157.9), told_apart(1752.0, 1751.0)
+    (('2.5', '1.25'), ('158.2', '157.9'), ('1,752', '1,751'))
+    """
+    for digits in range(3, _FLOAT_DIGITS):
+        figures = Decimal(f"{one:.{digits}g}"), Decimal(f"{other:.{digits}g}")
+        if figures[0] != figures[1]:
+            break
+    first, second = (f"{each:,f}" if each.adjusted() <= _ZEROS else f"{each:e}" for each in figures)
+    return first, second
 
 
 def span(time: timedelta) -> str:
@@ -96,9 +111,10 @@ def far_apart(entity: str, pair: Pair, currency: str, usual: float, odd: str | N
     """Sources that disagree."""
     a, b = (f"{each.source} has {amount(each.value, currency)}" for each in pair)
     who = "" if odd is None else f" What the other sources have is far from that of {odd}."
+    factor, most = told_apart(pair.factor, usual)
     return (
-        f"For {entity} {a} and {b} at about the same time, a factor of {pair.factor:.3g}; up to {usual:.3g} is nothing "
-        f"special for these two.{who}"
+        f"For {entity} {a} and {b} at about the same time, a factor of {factor}; up to {most} is nothing special for "
+        f"these two.{who}"
     )
 
 

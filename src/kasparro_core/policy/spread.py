@@ -2,7 +2,8 @@
 
 Two markets never agree to the last digit, and thinly traded assets differ by a lot for years. So a spread stands out
 beside what it was before; where that is not known, beside the spreads of everything else that the two sources have in
-common; and never below a floor.
+common; and never below a floor. What lies by little beyond all that was before is a step like any other, however wide
+the spread has always been: so the floor of the known is a factor beyond the widest one.
 """
 
 from __future__ import annotations
@@ -21,7 +22,8 @@ COMPARABLE = timedelta(minutes=30)
 """Values that held further apart in time are not compared."""
 
 FLOOR_KNOWN = 1.25
-"""A spread below this factor never stands out, where it is known what is usual."""
+"""A spread that is not wider by this factor than what is usual never stands out, where that is known. So none does
+below it."""
 
 FLOOR_UNKNOWN = 2.0
 """Where it is not."""
@@ -82,11 +84,12 @@ def odd_one(pair: Pair, quoted: Iterable[Quoted]) -> Quoted | None:
 
 def usual_factor(earlier: Sequence[float], others: Sequence[float]) -> float:
     """Up to which factor a spread is nothing special. `earlier`: the distances (see `Pair`) of the same two values
-    before; `others`: those of the other things that the same two sources have."""
+    before, which are usual up to the widest of them, and to ten standard deviations; `others`: those of the other
+    things that the same two sources have."""
     if len(earlier) >= FEWEST_EARLIER:
         middle = median(earlier)
         spread = _MAD * median(abs(each - middle) for each in earlier)
-        return max(FLOOR_KNOWN, math.exp(min(max(middle + _SCORES * spread, *earlier), _MOST)))
+        return FLOOR_KNOWN * math.exp(min(max(middle + _SCORES * spread, *earlier), _MOST))
     if len(others) >= FEWEST_OTHERS:
         return max(FLOOR_UNKNOWN, math.exp(min(_TIMES * sorted(others)[len(others) * 95 // 100], _MOST)))
     return FLOOR_UNKNOWN

@@ -29,7 +29,8 @@ class EntityStore(Protocol):
     """Canonical things, the sources' ids for them, and what people say of both."""
 
     async def list(self, query: EntityQuery, /) -> Sequence[Entity]:
-        """Entities in ascending entity_id. `q` is found in names, whatever the case."""
+        """Entities in ascending entity_id. `q` is found in names, ids and symbols, whatever the case (of ids: of ASCII
+        letters)."""
         ...
 
     async def get(self, entity_id: str, /) -> Entity | None:

@@ -41,8 +41,9 @@ class Glance:
 
 def _is_held_back(batch: Batch) -> bool:
     """Whether it stands for something that did not come because it is known: a 304, or the same document as before.
-    That nothing came because there is nothing is something else."""
-    if batch.raw is not None or batch.known:
+    That nothing came because there is nothing is something else, also where a 304 says so: of the empty page behind the
+    last one of a list."""
+    if batch.raw is not None or batch.known or batch.bare:
         return False
     return batch.fetch.status == _NOT_MODIFIED or batch.same_as != NOTHING
 

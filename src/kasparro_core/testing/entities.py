@@ -89,6 +89,11 @@ class EntityContract:
             (EntityQuery(symbol="btc"), []),
             (EntityQuery(q="bitCOIN"), ["btc-bitcoin", "wbtc"]),
             (EntityQuery(q="HAUPTSTRASSE"), ["ß"]),
+            (EntityQuery(q="ß"), ["ß"]),
+            (EntityQuery(q="C-bIt"), ["btc-bitcoin"]),
+            (EntityQuery(q="eLess"), ["nameless"]),
+            (EntityQuery(q="btc"), ["btc-bitcoin", "nameless", "wbtc"]),
+            (EntityQuery(q="wBt", after="btc-bitcoin"), ["wbtc"]),
             (EntityQuery(q="%"), []),
             (EntityQuery(kind="asset", symbol="BTC", q="bit"), ["btc-bitcoin"]),
             (EntityQuery(limit=2), ["btc-bitcoin", "nameless"]),
@@ -100,10 +105,21 @@ class EntityContract:
         ids=str,
     )
     async def test_lists_what_matches_in_order(self, store: Store, query: EntityQuery, ids: list[str]) -> None:
-        """Each filter alone and together, names whatever the case, in the order of the ids' code points."""
+        """Each filter alone and together, names, ids and symbols in either case, in the order of code points."""
         await write(store, Decision(made=ALL))
         async with store.begin(write=False) as work:
             assert [entity.entity_id for entity in await work.entities.list(query)] == ids
+
+    async def test_ids_and_symbols_are_searched_in_either_case(self, store: Store) -> None:
+        """An id that has capital letters, and signs beyond ASCII as they are; a symbol in any script; what is merged
+        by its own id."""
+        made = [Entity("Ölwert-X", "asset", "ЛАЙТ"), replace(WRAPPED, entity_id="WRAP.1")]
+        await write(store, Decision(made=made))
+        wanted = {"LWERT-x": "Ölwert-X", "ölwert": None, "Ölw": "Ölwert-X", "лай": "Ölwert-X", "wrap.": "WRAP.1"}
+        async with store.begin(write=False) as work:
+            for text, entity_id in wanted.items():
+                found = [entity.entity_id for entity in await work.entities.list(EntityQuery(q=text))]
+                assert found == ([] if entity_id is None else [entity_id]), text
 
     async def test_links_are_those_of_one_entity(self, store: Store) -> None:
         """By source and external_id in the order of code points, with the exact confidence, evidence and instant."""

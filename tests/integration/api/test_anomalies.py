@@ -120,11 +120,12 @@ async def test_only_some_keys_may(live: Live) -> None:
 async def test_mutes_come_and_go(live: Live) -> None:
     """What a mute covers becomes muted and is not told; without it, it is told when it is seen again."""
     (known, other) = await found(live, standing(), standing("ether", metric="spread"))
-    made = await live.post("/anomalies/mutes?source=s&metric=value&reason=an%20exchange%20is%20down")
+    made = await live.post("/anomalies/mutes?source=s&metric=spread&reason=an%20exchange%20is%20down")
     held(made.json, MuteAnswer)
-    assert [made.json[name] for name in ("metric", "subject", "until", "in_effect")] == ["value", "", None, True]
-    assert (await state_of(live, known), await state_of(live, other)) == ("muted", "open")
-    assert await found(live, standing(second=2), standing("solana", second=2)) == []
+    assert [made.json[name] for name in ("metric", "subject", "until", "in_effect")] == ["spread", "", None, True]
+    assert (await state_of(live, known), await state_of(live, other)) == ("open", "muted")
+    seen = [standing(each, metric="spread", second=2) for each in ("ether", "solana")]
+    assert await found(live, *seen) == []
     listed = await live.get("/anomalies/mutes")
     held(listed.json, MutesAnswer)
     assert [row["mute_id"] for row in listed.json["data"]] == [made.json["mute_id"]]
@@ -133,8 +134,20 @@ async def test_mutes_come_and_go(live: Live) -> None:
     held(gone.json, MuteAnswer)
     assert gone.json["in_effect"] is False
     assert (await live.post(f"/anomalies/mutes/{made.json['mute_id']}/remove")).status == 404
-    assert await found(live, standing(second=3)) == [known]
-    assert await state_of(live, known) == "open"
+    assert await found(live, standing("ether", metric="spread", second=3)) == [other]
+    assert await state_of(live, other) == "open"
+
+
+async def test_a_mute_names_a_metric_that_findings_have(live: Live) -> None:
+    """Any of runs and of records; another one is 422 with all there are and a near name, and nothing is muted."""
+    for metric, near in (("bogus", ""), ("fetchd", 'did you mean "fetched"?'), ("null_rate:price", '"null_rate"')):
+        refused = await live.post(f"/anomalies/mutes?source=s&metric={metric}")
+        assert (refused.status, refused.json["errors"][0]["parameter"]) == (422, "metric")
+        assert "lag, latency_p95, null_rate, record_backwards" in refused.json["detail"]
+        assert near in refused.json["detail"]
+    assert (await live.get("/anomalies/mutes")).json["data"] == []
+    for metric in ("failed", "null_rate", "record_silent", "spread", ""):
+        assert (await live.post(f"/anomalies/mutes?source=s&metric={metric}")).status == 200
 
 
 async def test_a_mute_names_a_source_and_an_instant_to_come(live: Live) -> None:

@@ -109,6 +109,23 @@ async def test_what_cannot_be_compared(live: Live, tmp_path: Path) -> None:
     assert (await live.get(f"/compare-runs?a={a}&b=x")).status == 422
 
 
+@pytest.mark.parametrize(
+    ("query", "parameter", "words"),
+    [
+        ("a=1&b=3&run_id_1=5", "run_id_1", "one pair of names"),
+        ("a=1&run_id_2=3", "run_id_2", "`a` and `b` or `run_id_1` and `run_id_2`"),
+        ("run_id_1=1", "run_id_2", "the id of a run"),
+        ("run_id_2=1", "run_id_1", "the id of a run"),
+        ("", "a", "the id of a run"),
+    ],
+)
+async def test_runs_are_named_by_one_pair_of_names(live: Live, query: str, parameter: str, words: str) -> None:
+    """Names of both pairs are 422 and say so, and so is half a pair, by the name that is missing of it."""
+    reply = await live.get(f"/compare-runs?{query}")
+    assert (reply.status, reply.json["errors"][0]["parameter"]) == (422, parameter)
+    assert words in reply.json["detail"]
+
+
 async def test_what_was_expected_of_the_second_run(live: Live) -> None:
     """Of run b alone, by the runs before it: in its range, below it, above it. The run itself is not among them, and
     with too few of them nothing is expected."""

@@ -54,6 +54,7 @@ async def test_lists_by_filters_and_pages(live: Live) -> None:
     for query, expected in (
         ("symbol=eth", ["eth-ethereum"]),
         ("q=BIT", ["btc-bitcoin"]),
+        ("q=BTC-b", ["btc-bitcoin"]),
         ("q=BIT&merged=true", ["btc-bitcoin", "old"]),
         ("kind=index", ["index"]),
         ("kind=x", []),

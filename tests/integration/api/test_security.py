@@ -83,6 +83,7 @@ async def test_a_key_of_scope_read_changes_nothing(live: Live, operation: Operat
     reply = await live.ask("POST", path, key=reader)
     assert (reply.status, reply.json["status"]) == (403, 403)
     assert 'error="insufficient_scope"' in reply.headers["WWW-Authenticate"]
+    assert f"it takes a key of scope {operation.scope}." in reply.json["detail"]
     assert await state(live) == seen != before
 
 
@@ -167,6 +168,14 @@ async def test_insecure_takes_posts_without_a_key_from_this_machine_alone(sqlite
     everywhere = ServeOptions(host="0.0.0.0", insecure=True, scheduler=False)
     async with serving_api(sqlite_url, tmp_path, options=everywhere, keyless=True) as live:
         assert (await live.ask("POST", "/nothing")).status == 401
+
+
+async def test_where_there_is_no_key_yet_it_says_which_one_to_make(sqlite_url: str, tmp_path: Path) -> None:
+    """One of the scope that the operation takes."""
+    async with serving_api(sqlite_url, tmp_path, keyless=True) as live:
+        for path, scope in (("/runs", "trigger"), ("/entities/merge", "admin")):
+            refused = await live.ask("POST", path)
+            assert (refused.status, f"keys create NAME --scope {scope}`" in refused.json["detail"]) == (401, True)
 
 
 async def test_reads_need_a_key_when_told_so(sqlite_url: str, tmp_path: Path) -> None:

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 
-from kasparro_core.model import Anomaly
+from kasparro_core.model import Anomaly, AnomalyState
 from kasparro_core.testing.anomalies import add, anomaly, standing
+from kasparro_core.testing.build import later
 
 CONFIG = '[sources.s]\ntype = "csv"\npath = "prices.csv"\n\n[sources.quiet]\ntype = "csv"\npath = "prices.csv"\n'
 
@@ -28,6 +29,22 @@ def find(folder: Path, *findings: Anomaly) -> list[Anomaly]:
             await store.close()
 
     return asyncio.run(work())
+
+
+def resolve(folder: Path, anomaly_id: int) -> None:
+    """Commit that a finding is over."""
+    from kasparro_adapters.sql import SqlStore
+
+    async def work() -> None:
+        store = SqlStore(f"sqlite:///{folder / 'kasparro.db'}")
+        try:
+            async with store.begin() as work:
+                await work.findings.close([anomaly_id], AnomalyState.RESOLVED, later(9))
+                await work.commit()
+        finally:
+            await store.close()
+
+    asyncio.run(work())
 
 
 @pytest.fixture
@@ -78,8 +95,8 @@ def test_shows_one(shop: Any) -> None:
 
 def test_acknowledges(shop: Any) -> None:
     """Any number, with a note; each once."""
-    assert shop("anomalies", "ack", "1", "3", "9", "--note", "a holiday").out == "Acknowledged 2 of 3.\n"
-    assert shop("anomalies", "ack", "1", "--json").out == '{"acknowledged":0}\n'
+    done = shop("anomalies", "ack", "1", "3", "1", "--note", "a holiday")
+    assert (done.code, done.out, done.err) == (0, "Acknowledged 2 of 2.\n", "")
     (kept,) = listed(shop, "--state", "acknowledged", "--scope", "run")
     assert (kept["closed_by"], kept["note"]) == ("cli", "a holiday")
     assert [each["anomaly_id"] for each in listed(shop)] == [2]
@@ -87,18 +104,47 @@ def test_acknowledges(shop: Any) -> None:
     assert "  2" not in shop("sources").out.splitlines()[1]
 
 
+def test_says_which_ones_were_not_acknowledged(shop: Any, folder: Path) -> None:
+    """Those that there are not are an error, and hold nobody up; those acknowledged or resolved before are named."""
+    resolve(folder, 3)
+    assert shop("anomalies", "ack", "1").code == 0
+    done = shop("anomalies", "ack", "1", "2", "3", "98", "99")
+    assert (done.code, done.out) == (1, "Acknowledged 1 of 5.\n")
+    assert done.err.splitlines() == [
+        "1 was acknowledged before",
+        "3 was resolved: what is over needs nobody",
+        "error: there is no finding 98",
+        "error: there is no finding 99",
+    ]
+    again = shop("anomalies", "ack", "1", "2", "3", "--json")
+    assert (again.code, json.loads(again.out)) == (
+        0, {"acknowledged": 0, "before": [1, 2], "resolved": [3], "unknown": []}
+    )  # fmt: skip
+    assert [each["anomaly_id"] for each in listed(shop, "--state", "acknowledged")] == [2, 1]
+
+
+def test_a_mute_names_a_metric_that_findings_have(shop: Any) -> None:
+    """Another one is a usage error that tells those there are, and a near name; nothing is muted."""
+    refused = shop("anomalies", "mute", "s", "--metric", "fetchd")
+    said = " ".join(refused.err.split())
+    assert (refused.code, "record_value" in said, 'did you mean "fetched"?' in said) == (2, True, True)
+    assert shop("anomalies", "mute", "s", "--metric", "bogus2").code == 2
+    assert shop("anomalies", "mutes").out == "Nothing is muted.\n"
+    assert shop("anomalies", "mute", "s", "--metric", "null_rate", "--subject", "price").code == 0
+
+
 def test_mutes_and_unmutes(shop: Any, folder: Path) -> None:
     """What is open and covered becomes muted; without the mute it is told when it is seen again."""
-    made = shop("anomalies", "mute", "s", "--metric", "value", "--for", "8h", "--reason", "known")
+    made = shop("anomalies", "mute", "s", "--metric", "spread", "--for", "8h", "--reason", "known")
     assert made.out == "Mute 1: `kasparro anomalies unmute 1` takes it away.\n"
     assert [each["note"] for each in listed(shop, "--state", "muted")] == ["known"]
     (kept,) = json.loads(shop("anomalies", "mutes", "--json").out)
-    assert (kept["metric"], kept["subject"], kept["in_effect"], kept["created_by"]) == ("value", "", True, "cli")
+    assert (kept["metric"], kept["subject"], kept["in_effect"], kept["created_by"]) == ("spread", "", True, "cli")
     assert "known" in shop("anomalies", "mutes", "--source", "s").out
     assert shop("anomalies", "unmute", "1").out == "Mute 1 is gone.\n"
     assert shop("anomalies", "unmute", "1").code == 1
     assert shop("anomalies", "mutes").out == "Nothing is muted.\n"
-    assert [each.anomaly_id for each in find(folder, standing(run_id=3, second=5))] == [2]
+    assert [each.anomaly_id for each in find(folder, standing("ether", metric="spread", run_id=3, second=5))] == [3]
     everything = json.loads(shop("anomalies", "mute", "s", "--subject", "ether", "--json").out)
     assert (everything["until"], everything["subject"]) == (None, "ether")
 

@@ -45,12 +45,13 @@ def entities(kasparro: Call, *options: str) -> list[str]:
 
 
 def test_lists_entities(loaded: Call) -> None:
-    """All by their ids, page by page; by symbol in either case, by part of the name; or that there are none."""
+    """All by their ids, page by page; by symbol in either case, by part of name or id; or that there are none."""
     every = entities(loaded)
     assert every == sorted(every)
     assert "btc-bitcoin" in every
     assert entities(loaded, "--limit", "1", "--after", every[0]) == every[1:2]
     assert entities(loaded, "--symbol", "btc") == entities(loaded, "--q", "ITCO") == ["btc-bitcoin"]
+    assert entities(loaded, "--q", "BTC-BIT") == ["btc-bitcoin"]
     assert len(entities(loaded, "--symbol", "FOO")) == 2
     assert entities(loaded, "--kind", "asset") == every
     assert loaded("entities", "list", "--kind", "x").out == "No entities.\n"

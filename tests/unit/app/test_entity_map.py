@@ -8,6 +8,7 @@ import pytest
 
 from kasparro_app.settings import Settings, load_settings
 from kasparro_core.errors import ConfigurationError
+from kasparro_core.identity.ids import RESERVED
 from kasparro_core.model.entity import AssetId, Naming
 
 SOURCES = "".join(f'[sources.{name}]\ntype = "csv"\npath = "{name}.csv"\n' for name in ("coingecko", "coinpaprika"))
@@ -64,7 +65,21 @@ FAULTS = {
     "an unknown source": ("m.csv", HEAD + "coingeko,bitcoin,btc\n", ["m.csv:2:", "'coingeko'", '"coingecko"?']),
     "an unknown source in TOML": ("m.toml", '[btc]\ncoingeko = "x"\n', ["m.toml:2:", '"coingecko"?']),
     "one id, two entities": ("m.csv", HEAD + "coingecko,a,x\ncoingecko,a,y\n", ["m.csv:3:", "'y' here", "line 2"]),
-    "one entity, two others": ("m.csv", HEAD + ",a,x\n,a,y\n", ["m.csv:3:", "'y' here", "line 2"]),
+    "one entity, two others": (
+        "m.csv",
+        HEAD + ",a,x\n,a,y\ncoingecko,1,x\ncoingecko,2,y\n",
+        ["m.csv:3:", "'y' here", "line 2"],
+    ),
+    "the same as nothing": (
+        "m.csv",
+        HEAD + "coingecko,bitcoin,bitcoin\ncoinpaprika,btc-bitcoin,xbt\n,xbt,bitcion\n",
+        ["m.csv:4:", "'xbt'", "'bitcion'", "nowhere else", '"bitcoin"?'],
+    ),
+    "the same as nothing in TOML": (
+        "m.toml",
+        '[xbt]\ncoinpaprika = "btc-bitcoin"\nsame_as = "bitcoin"\n',
+        ["m.toml:3:", "'bitcoin'", "nowhere else"],
+    ),
     "another header": ("m.csv", "source,id,entity\n", ["m.csv:1:", "source,external_id,entity", "source,id,entity"]),
     "a column too few": ("m.csv", HEAD + "coingecko,a\n", ["m.csv:2:", "3 columns, found 2"]),
     "an open quote": ("m.csv", HEAD + 'coingecko,"a,b\n', ["m.csv:2:", "not CSV"]),
@@ -75,6 +90,20 @@ FAULTS = {
     "no table": ("m.toml", 'btc = "bitcoin"\n', ["m.toml:1:", "a table"]),
     "another form": ("m.json", "{}", ["m.json:", ".csv or .toml"]),
 }
+
+
+@pytest.mark.parametrize("entity", [*sorted(RESERVED), ".", ".."])
+@pytest.mark.parametrize(
+    ("file", "text"), [("m.csv", HEAD + "coingecko,a,{}\n"), ("m.toml", '\n["{}"]\ncoingecko = "a"\n')]
+)
+def test_an_entity_has_an_id_that_can_be_asked_for(tmp_path: Path, file: str, text: str, entity: str) -> None:
+    """Words of paths and commands are refused, with their line and an id that would do."""
+    with pytest.raises(ConfigurationError) as caught:
+        load(tmp_path, file, text.format(entity))
+    (problem,) = caught.value.problems
+    line, would_do = 2 if file == "m.csv" else 3, problem.rpartition("such as ")[2].strip("'")
+    assert f"{file}:{line}: {entity!r} stands for something else" in problem
+    assert load(tmp_path, file, text.format(would_do)).namings[0].entity_id == would_do
 
 
 @pytest.mark.parametrize("name", FAULTS)

@@ -20,6 +20,7 @@ def named(entity_id: str, name: str, symbol: str, rank: int | None) -> Named:
 
 KNOWN = (
     named("bitcoin", "Bitcoin", "BTC", 1),
+    named("dogecoin", "Dogecoin", "DOGE", 10),
     named("bitcoin-cash", "Bitcoin Cash", "BCH", 25),
     named("chainlink", "Chainlink", "LINK", 20),
     named("the-graph", "The Graph", "GRT", 50),
@@ -45,6 +46,8 @@ def told(text: str) -> dict[str, str]:
     ("text", "found"),
     [
         ("Bitcoin (BTC) rises", {"bitcoin": "name_and_symbol"}),
+        ("SOL crashes, Dogecoin drops", {"solana": "symbol", "dogecoin": "name"}),
+        ("A coin for the NEAR box, and two coins more", {}),
         ("Quiet Harbour (QHB) is listed", {"tail": "name_and_symbol"}),
         ("Quiet Harbour is listed, a crypto token", {}),
         ("What Bitcoin Cash did, as a token", {"bitcoin-cash": "name"}),

@@ -84,11 +84,36 @@ def test_what_three_runs_showed_may_come_again() -> None:
 
 def test_the_first_week_is_judged_mildly() -> None:
     """As long as the runs span no whole week, the least ratio is squared."""
-    first, later = told([90] * 100, every=HOUR), told([90] * 200, every=HOUR)
+    first, later = told([*[90] * 99, 91], every=HOUR), told([*[90] * 199, 91], every=HOUR)
     assert first is not None
     assert later is not None
     assert float(first.high or 0) == pytest.approx(100 * 1.5**2 - 10, abs=0.01)
     assert float(later.high or 0) == pytest.approx(100 * 1.5 - 10, abs=0.01)
+
+
+def test_a_count_that_never_varied_is_not_judged_mildly() -> None:
+    """Half of the items missing from a source that has always had the same number is out in its first week; shares that
+    never varied, and counts that were always nothing, are judged as mildly as others."""
+    steady = told([400] * FEWEST, every=HOUR)
+    assert steady is not None
+    assert steady.is_below(Decimal(200))
+    assert steady.holds(Decimal(300))
+    nothing = told([0] * FEWEST, every=HOUR)
+    assert nothing is not None
+    assert float(nothing.high or 0) == pytest.approx(10 * 1.5**2 - 10, abs=0.01)
+    share = told([0.1] * FEWEST, "updated_share", every=HOUR)
+    assert share is not None
+    assert float(share.high or 0) == pytest.approx(0.9, abs=0.01)
+
+
+@pytest.mark.parametrize("metric", ["fetched", "inserted", "seconds", "latency_p95", "bytes_fetched", "rejected_share"])
+@pytest.mark.parametrize("value", ["0", "3", "0.001", "1234.5"])
+def test_what_was_always_the_same_is_the_usual_value(metric: str, value: str) -> None:
+    """Exactly, and without what logarithms leave of it: 0, and no 1.77636e-15."""
+    found = told([float(value)] * FEWEST, metric)
+    assert found is not None
+    assert found.centre == Decimal(value)
+    assert str(found.centre) == value
 
 
 def test_the_hour_of_the_week_is_compared_with_itself() -> None:

@@ -8,7 +8,7 @@ from math import log
 
 import pytest
 
-from kasparro_core.policy.outlier_words import far_apart
+from kasparro_core.policy.outlier_words import far_apart, told_apart
 from kasparro_core.policy.spread import (
     COMPARABLE,
     FLOOR_KNOWN,
@@ -63,10 +63,41 @@ def test_what_cannot_be_compared_is_not(others: list[Quoted]) -> None:
 def test_a_spread_is_judged_beside_what_it_was() -> None:
     """Where two sources of one asset always differed by half, that is usual; where they never did, a quarter stands
     out."""
-    assert usual_factor([log(1.5)] * 10, []) == pytest.approx(1.5)
-    assert usual_factor([0.001, 0.002] * 5, []) == FLOOR_KNOWN
+    assert usual_factor([log(1.5)] * 10, []) == pytest.approx(1.5 * FLOOR_KNOWN)
+    assert usual_factor([0.0] * 10, []) == FLOOR_KNOWN
     wild = [log(1 + n / 10) for n in range(10)]
     assert usual_factor(wild, []) > 5
+
+
+@pytest.mark.parametrize("most", [1.02, 7.96, 77.5, 1720.0, 16000.0])
+def test_a_little_beyond_all_that_was_is_no_step(most: float) -> None:
+    """However wide the spread is, it has to grow by a quarter of what it has been: 8.28 after 7.96 is nothing, and
+    twice as much is."""
+    earlier = [log(most * factor) for factor in (0.985, 0.99, 0.99, 0.99, 0.99, 1)]
+    usual = usual_factor(earlier, [])
+    assert most * 1.04 < most * 1.24 < usual
+    assert usual < most * 2
+
+
+@pytest.mark.parametrize(
+    ("found", "usual", "said"),
+    [
+        (2.02, 1.25, ("2.02", "1.25")),
+        (158.2, 157.9, ("158.2", "157.9")),
+        (1750.0, 1720.0, ("1,750", "1,720")),
+        (8.000001, 8.0, ("8.000001", "8")),
+        (1e200, 5e21, ("1e+200", "5,000,000,000,000,000,000,000")),
+    ],
+)
+def test_the_sentence_shows_that_the_two_factors_differ(found: float, usual: float, said: tuple[str, str]) -> None:
+    """Three digits, and as many more as that takes."""
+    assert told_apart(found, usual) == said
+
+
+def test_the_sentence_names_two_factors_that_differ() -> None:
+    """Prices of which the factor is just above what is usual."""
+    pair = Pair(quoted("a", "1"), quoted("b", "158.2"))
+    assert "a factor of 158.2; up to 157.9 is" in far_apart("btc-bitcoin", pair, "USD", 157.9, None)
 
 
 def test_without_a_past_it_is_judged_beside_the_others() -> None:

@@ -322,6 +322,20 @@ async def test_a_spread_that_was_always_there_is_usual(market: Market) -> None:
     assert await market.subjects() == [("spread", "btc-bitcoin", "open")]
 
 
+async def test_a_wide_spread_that_grows_by_a_little_is_usual(market: Market) -> None:
+    """Two markets that have always differed by a factor of eight, and now by four percent more than ever, are not
+    told of; by half as much again, they are."""
+    for n in range(10):
+        await market.read(market.row("btc", 100 + n % 2 / 10), name="a", minutes=1)
+        await market.read(market.row("bitcoin", 796), name="b")
+    await link(market.store, "btc-bitcoin", AssetId("a", "btc"), AssetId("b", "bitcoin"))
+    await market.read(market.row("btc", 100), name="a", minutes=1)
+    await market.read(market.row("bitcoin", 828), name="b")
+    assert await market.found() == []
+    await market.read(market.row("bitcoin", 1250), name="b")
+    assert await market.subjects() == [("spread", "btc-bitcoin", "open")]
+
+
 async def test_the_records_changed_last_are_judged_and_the_others_counted(
     market: Market, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -52,7 +52,7 @@ class SqlEntities:
             if wanted is not None:
                 statement = statement.where(column == wanted)
         if query.q is not None:
-            statement = statement.where(self._database.contains(table.name_folded, query.q.casefold()))
+            statement = statement.where(self._holds(query.q.casefold(), query))
         if query.after is not None:
             statement = statement.where(table.entity_id > query.after)
         if not query.merged:
@@ -122,6 +122,14 @@ class SqlEntities:
         method = entity_links.c.method
         rows = await self._session.all(select(method, func.count().label("links")).group_by(method).order_by(method))
         return IdentityCounts(every - merged, merged, {row.method: row.links for row in rows}, candidates)
+
+    def _holds(self, folded: str, query: EntityQuery) -> ColumnElement[bool]:
+        """lower() makes the letters of ASCII small, and on both databases no others: ids are collated as "C"."""
+        contains, table = self._database.contains, entities.c
+        in_symbol = contains(table.symbol, query.q_in_symbols)
+        return or_(
+            contains(table.name_folded, folded), contains(func.lower(table.entity_id), query.q_in_ids), in_symbol
+        )
 
     async def _count(self, statement: Select[int]) -> int:
         return int((await self._session.run(statement)).scalar_one())

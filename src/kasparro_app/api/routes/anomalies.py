@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Annotated, Final
 
-from pydantic import Field
+from pydantic import AfterValidator, Field
 from starlette.responses import Response
 
-from kasparro_app.alarms_view import anomaly_view, mute_view
+from kasparro_app.alarms_view import KNOWN_METRICS, anomaly_view, mute_view
 from kasparro_app.api.answers import json_answer, page_answer
 from kasparro_app.api.context import context_of
 from kasparro_app.api.general_answers import ProblemBody
@@ -20,6 +20,7 @@ from kasparro_app.api.routes.records_query import Start
 from kasparro_app.api.routes.sources import known_source
 from kasparro_app.api.shapes.anomalies import AnomaliesAnswer, AnomalyAnswer, MuteAnswer, MutesAnswer
 from kasparro_app.api.shapes.common import Id, Line, PageParameters
+from kasparro_app.config.faults import nearest
 from kasparro_core.model import Anomaly, AnomalyQuery, AnomalyScope, AnomalyState, Mute
 from kasparro_core.ports import UnitOfWork
 
@@ -27,6 +28,15 @@ _UNKNOWN: Final = Answer("There is no such finding (any more).", ProblemBody)
 _UNKNOWN_MUTE: Final = Answer("There is no such mute (any more).", ProblemBody)
 
 
+def _known_metric(metric: str) -> str:
+    if metric and metric not in KNOWN_METRICS:
+        close = nearest(metric, KNOWN_METRICS)
+        meant = f'; did you mean "{close}"?' if close else ""
+        raise ValueError(f"one of {', '.join(KNOWN_METRICS)}{meant}")
+    return metric
+
+
+KnownMetric = Annotated[Line, AfterValidator(_known_metric), Field(json_schema_extra={"enum": ["", *KNOWN_METRICS]})]
 Subject = Annotated[str, Field(max_length=2000, pattern=r"^[^\x00]*$")]
 
 
@@ -62,7 +72,7 @@ class MuteQuery(Parameters):
     """What is not to be told."""
 
     source: Line = Field(min_length=1, description="Of this source.")
-    metric: Line = Field("", description="This figure; absent: every one.")
+    metric: KnownMetric = Field("", description="This figure; absent or empty: every one.")
     subject: Subject = Field("", description="Of this record, entity or field; absent: of every one.")
     until: Start | None = Field(None, description="Until then; absent: until the mute is removed.")
     reason: Line | None = Field(None, description="Why; it stands as the note of what is muted.")

@@ -16,20 +16,22 @@ from kasparro_app.api.shapes.comparison import ComparisonAnswer
 from kasparro_app.comparison import DifferentSourcesError, UnknownRunError, compare_runs
 from kasparro_app.comparison_view import comparison_view
 
+_NAMES: Final = ("a", "b")
+_EARLIER: Final = ("run_id_1", "run_id_2")
+
 
 class CompareQuery(Parameters):
     """Which two runs."""
 
-    a: Id | None = Field(None, description="The first run. Needed, unless `run_id_1` names it.")
-    b: Id | None = Field(None, description="The second run. Needed, unless `run_id_2` names it.")
-    run_id_1: Id | None = Field(None, description="An earlier name of `a`. Not looked at where `a` is given.")
-    run_id_2: Id | None = Field(None, description="An earlier name of `b`. Not looked at where `b` is given.")
+    a: Id | None = Field(None, description="The first run. Needed, unless `run_id_1` and `run_id_2` are given.")
+    b: Id | None = Field(None, description="The second run. Needed with `a`.")
+    run_id_1: Id | None = Field(None, description="An earlier name of `a`. Not together with `a` or `b`.")
+    run_id_2: Id | None = Field(None, description="An earlier name of `b`. Not together with `a` or `b`.")
 
 
 async def compare(call: Call) -> Response:
     """The comparison. Raises Problem: 400 for runs of two sources, 404, 422."""
-    a = _named("a", call.query.a or call.query.run_id_1)
-    b = _named("b", call.query.b or call.query.run_id_2)
+    a, b = _pair(call.query)
     try:
         async with call.service.store.begin(write=False) as work:
             compared = await compare_runs(work, a, b)
@@ -40,7 +42,17 @@ async def compare(call: Call) -> Response:
     return json_answer(call, comparison_view(compared))
 
 
-def _named(name: str, run_id: int | None) -> int:
+def _pair(query: CompareQuery) -> tuple[int, int]:
+    """Both runs, by one pair of names. Raises Problem: 422."""
+    earlier = query.model_fields_set & set(_EARLIER)
+    if earlier and query.model_fields_set - earlier:
+        raise bad_parameter(min(earlier), "one pair of names, `a` and `b` or `run_id_1` and `run_id_2`, not of both")
+    first, second = _EARLIER if earlier else _NAMES
+    return _named(query, first), _named(query, second)
+
+
+def _named(query: CompareQuery, name: str) -> int:
+    run_id: int | None = getattr(query, name)
     if run_id is None:
         raise bad_parameter(name, "the id of a run")
     return run_id

@@ -41,7 +41,9 @@ class EntitiesQuery(PageParameters):
 
     kind: Text | None = Field(None, description="Only this kind.")
     symbol: Text | None = Field(None, description="Only this symbol, in either case.")
-    q: Text | None = Field(None, description="Only names that hold this text, whatever the case.")
+    q: Text | None = Field(
+        None, description="Only those with this text in the name, the entity_id or the symbol, whatever the case."
+    )
     merged: bool = Field(default=False, description="true: also those that turned out to be another one.")
 
 

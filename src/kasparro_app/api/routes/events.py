@@ -12,8 +12,9 @@ from starlette.responses import Response, StreamingResponse
 
 from kasparro_app.api.answers import json_text
 from kasparro_app.api.operation import Answer, Call, Operation, Parameters
-from kasparro_app.api.shapes.common import MOST_ID, Line, Shape
+from kasparro_app.api.shapes.common import Line, Shape
 from kasparro_app.feed import EventFeed, Gap
+from kasparro_app.ids import MOST_ID
 from kasparro_core.errors import StorageError
 from kasparro_core.model import Event
 

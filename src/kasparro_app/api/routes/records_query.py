@@ -14,7 +14,7 @@ from pydantic import BeforeValidator, Field, WithJsonSchema
 from kasparro_app.api.cursors import decode_cursor, encode_cursor
 from kasparro_app.api.operation import Parameters
 from kasparro_app.api.problems import Fault, Problem, bad_parameter
-from kasparro_app.api.shapes.common import MOST_ID
+from kasparro_app.ids import MOST_ID
 from kasparro_app.views import RECORD_FIELDS
 from kasparro_core.model import NEWEST_FIRST, Order, Place, RecordQuery, SortField, StoredRecord
 from kasparro_core.normalize.decimals import MAX_DIGITS, MAX_EXPONENT, decimal

@@ -9,8 +9,8 @@ from typing import Annotated
 from pydantic import AwareDatetime, BaseModel, ConfigDict, Field, WithJsonSchema
 
 from kasparro_app.api.operation import Parameters
+from kasparro_app.ids import MOST_ID
 
-MOST_ID = 2**63 - 1
 Id = Annotated[int, Field(ge=1, le=MOST_ID)]
 """An id as every store gives them out."""
 
